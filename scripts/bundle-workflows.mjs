@@ -1,0 +1,15 @@
+// Bundles the compiled workflows, so that a worker starts without compiling anything.
+import { writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode } from '@temporalio/worker';
+
+const dist = (path) => fileURLToPath(new URL(`../dist/${path}`, import.meta.url));
+
+const { code } = await bundleWorkflowCode({
+  workflowsPath: dist('workflows/index.js'),
+  payloadConverterPath: dist('payload-converter.js'),
+  // Loaded once per worker thread instead of once per workflow.
+  preloadModules: ['zod', 're2js', '@cfworker/json-schema'],
+  logger: { trace() {}, debug() {}, info() {}, warn: console.warn, error: console.error },
+});
+await writeFile(dist('workflow-bundle.js'), code);

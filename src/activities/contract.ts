@@ -1,0 +1,91 @@
+/**
+ * What the activities take and give: all that workflow code knows of them. Rows and results travel
+ * by reference (job, row number); texts that people wrote stay out of the parent's history.
+ */
+import type { Counts, Json, JobSpec, JobSummary, ItemLimits, Outcome, RowOutcome } from '../job.js';
+
+/** A job as activities address it. A worker with another store throws `WrongStore` and is not asked again at once. */
+export interface JobRef {
+  job_id: string;
+  store_id: string;
+}
+
+export interface OpenedInput {
+  store_id: string;
+  /** Rows of the input. */
+  total: number;
+  /** Whether our search attributes are registered: an unregistered one would fail a workflow task. */
+  search_attributes: boolean;
+}
+
+/** Run by the workflow's own task queue. */
+export interface ControlActivities {
+  /** Checks the input and the output path, and snapshots the input. Idempotent for its job. */
+  openInput(job: { job_id: string; spec: JobSpec }): Promise<OpenedInput>;
+  /** Item IDs of rows `from`, `from + 1`, …: at least one, at most `count`. */
+  listItems(page: JobRef & { from: number; count: number }): Promise<string[]>;
+  /** Writes a batch of outcomes. The same batch number is the same batch. */
+  appendOutcomes(
+    batch: JobRef & { batch: number; counts: Counts; outcomes: RowOutcome[] },
+  ): Promise<void>;
+  /** Waits until at least one of the items, given by row and first run ID, has closed. */
+  awaitItems(wait: ItemsInFlight): Promise<EndedItems>;
+  /** Asks the items to end. */
+  cancelItems(items: ItemsInFlight): Promise<void>;
+  /** Puts a result that is too large for an outcome into the store. @returns its key. */
+  saveResult(result: JobRef & { row_index: number; result: Json }): Promise<string>;
+  /** For agents that are not processes of ours: what is to be done. */
+  describeItem(item: JobRef & { row_index: number }): Promise<ItemTask>;
+  /** Writes the output and the summary. @returns why the output could not be written, or null. */
+  exportResults(job: JobRef & { summary: JobSummary }): Promise<string | null>;
+}
+
+export interface ItemsInFlight extends JobRef {
+  items: [row_index: number, run_id: string][];
+}
+
+export interface EndedItems {
+  ended: { row_index: number; item_id: string; outcome: Outcome }[];
+  /** Items that the server no longer knows: to be run again. */
+  gone: [row_index: number, item_id: string][];
+}
+
+export interface ItemTask {
+  prompt: string;
+  row: { [column: string]: Json };
+}
+
+/** Run by agent workers, on a task queue of their own. */
+export interface AgentActivities {
+  /** Runs the agent process of one item and ends with it. */
+  runAgent(run: AgentRun): Promise<AgentEnd>;
+}
+
+export interface AgentRun extends JobRef {
+  item_id: string;
+  row_index: number;
+  attempt: number;
+  run: number;
+  limits: ItemLimits;
+}
+
+/** How an agent process ended. */
+export type AgentEnd = {
+  /** A valid report that the endpoint took and could not deliver. */
+  undelivered_report?: { result: Json; stop: boolean };
+  /** Why its last refused report was refused, where the endpoint refused any. */
+  refused_report?: string;
+} & (
+  | { kind: 'exited'; exit_code: number | null; signal: string | null; last_line: string }
+  | { kind: 'timed_out'; last_line: string }
+  | { kind: 'not_started'; error: string }
+);
+
+/** What a user's own activity gets; what it returns, where it is not undefined, is its result. */
+export interface OwnActivityInput extends ItemTask {
+  job_id: string;
+  item_id: string;
+  attempt: number;
+  run: number;
+  output_schema?: { [key: string]: Json } | boolean;
+}

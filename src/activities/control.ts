@@ -1,0 +1,165 @@
+import { Context } from '@temporalio/activity';
+import type { Client } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { itemOutcome } from '../item-outcome.js';
+import {
+  INVALID_INPUT_FAILURE,
+  itemWorkflowId,
+  jobIdAttribute,
+  verdictAttribute,
+} from '../messages.js';
+import { exportRows } from '../output/export.js';
+import type { JobStore } from '../store/job-store.js';
+import { PAGE_ROWS } from '../store/job-store.js';
+import { OutcomeIndex } from '../store/outcome-index.js';
+import type { ControlActivities, EndedItems, ItemsInFlight } from './contract.js';
+import { InvalidInput, snapshotInput } from './open-input.js';
+import type { OpenJobs } from './open-jobs.js';
+
+const HEARTBEAT_MS = 5000;
+/** What an item may be told of its row at once; a payload is at most 2 MB. */
+const MAX_TASK_CHARS = 500_000;
+
+/** The activities beside the agents: input, outcomes, output. */
+export function createControlActivities(deps: {
+  client: Client;
+  store: JobStore;
+  jobs: OpenJobs;
+}): ControlActivities {
+  const { client, store, jobs } = deps;
+
+  async function handlesOf({ items, ...ref }: ItemsInFlight) {
+    const stored = await jobs.stored(ref);
+    return Promise.all(
+      items.map(async ([row_index, runId]) => {
+        const { item_id } = await stored.row(row_index);
+        const workflowId = itemWorkflowId(ref.job_id, item_id);
+        return { row_index, item_id, handle: client.workflow.getHandle(workflowId, runId) };
+      }),
+    );
+  }
+
+  return {
+    async openInput({ job_id, spec }) {
+      const heartbeat = beat();
+      try {
+        const store_id = await store.blobs.id();
+        const { total } = await snapshotInput(store.job(job_id), spec);
+        return { store_id, total, search_attributes: await searchAttributesRegistered(client) };
+      } catch (error) {
+        if (!(error instanceof InvalidInput)) throw error;
+        throw ApplicationFailure.nonRetryable(error.message, INVALID_INPUT_FAILURE);
+      } finally {
+        clearInterval(heartbeat);
+      }
+    },
+
+    async listItems({ from, count, ...ref }) {
+      const stored = await jobs.stored(ref);
+      const page = await stored.page(Math.floor(from / PAGE_ROWS));
+      const first = from % PAGE_ROWS;
+      return page.slice(first, first + count).map(({ item_id }) => item_id);
+    },
+
+    async appendOutcomes({ batch, counts, outcomes, ...ref }) {
+      const stored = await jobs.stored(ref);
+      await stored.saveOutcomes(batch, { at: new Date().toISOString(), counts }, outcomes);
+    },
+
+    async awaitItems(wait) {
+      const heartbeat = beat();
+      try {
+        const handles = await handlesOf(wait);
+        const { cancellationSignal } = Context.current();
+        return await client.connection.withAbortSignal(cancellationSignal, () =>
+          firstEnded(handles),
+        );
+      } finally {
+        clearInterval(heartbeat);
+      }
+    },
+
+    async cancelItems(items) {
+      for (const { handle } of await handlesOf(items)) await handle.cancel().catch(ignoreClosed);
+    },
+
+    async saveResult({ row_index, result, ...ref }) {
+      return (await jobs.stored(ref)).saveResult(row_index, result);
+    },
+
+    async describeItem({ row_index, job_id, store_id }) {
+      const { stored, prompt } = await jobs.open({ job_id, store_id });
+      const { row } = await stored.row(row_index);
+      const task = { prompt: prompt(row), row };
+      const size = JSON.stringify(task).length;
+      if (size > MAX_TASK_CHARS) {
+        throw ApplicationFailure.nonRetryable(
+          `prompt and row are ${size} characters; at most ${MAX_TASK_CHARS} can be handed to an ` +
+            'external agent or an activity',
+        );
+      }
+      return task;
+    },
+
+    async exportResults({ summary, ...ref }) {
+      const heartbeat = beat();
+      try {
+        const { stored, record } = await jobs.open(ref);
+        const outcomes = await OutcomeIndex.of(stored, record.total);
+        let outputError: string | null = null;
+        try {
+          await exportRows(record.output_csv_path, record, stored, ({ row_index }) =>
+            outcomes.get(row_index),
+          );
+        } catch (error) {
+          outputError = `${record.output_csv_path} could not be written: ${(error as Error).message}`;
+        }
+        await stored.saveSummary({ ...summary, output_error: outputError });
+        return outputError;
+      } finally {
+        clearInterval(heartbeat);
+      }
+    },
+  };
+}
+
+function beat(): NodeJS.Timeout {
+  const context = Context.current();
+  return setInterval(() => context.heartbeat(), HEARTBEAT_MS);
+}
+
+type Handles = {
+  row_index: number;
+  item_id: string;
+  handle: ReturnType<Client['workflow']['getHandle']>;
+}[];
+
+/** Waits for the first of the items to close, and takes along those that have closed by then. */
+async function firstEnded(handles: Handles): Promise<EndedItems> {
+  const closed: EndedItems = { ended: [], gone: [] };
+  const waits = handles.map(async ({ row_index, item_id, handle }) => {
+    const outcome = await itemOutcome(handle);
+    if (outcome === undefined) closed.gone.push([row_index, item_id]);
+    else closed.ended.push({ row_index, item_id, outcome });
+  });
+  // The others are still waiting when this one returns; their aborted polls concern nobody.
+  for (const wait of waits) wait.catch(() => {});
+  await Promise.race(waits);
+  return closed;
+}
+
+function ignoreClosed(error: unknown): void {
+  if (!(error instanceof Error) || error.name !== 'WorkflowNotFoundError') throw error;
+}
+
+async function searchAttributesRegistered(client: Client): Promise<boolean> {
+  try {
+    const { customAttributes } = await client.connection.operatorService.listSearchAttributes({
+      namespace: client.options.namespace,
+    });
+    return [jobIdAttribute, verdictAttribute].every(({ name }) => customAttributes?.[name]);
+  } catch {
+    // Not every server lets everybody ask. Without them, less can be listed and nothing breaks.
+    return false;
+  }
+}

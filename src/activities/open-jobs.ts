@@ -1,0 +1,70 @@
+import { ApplicationFailure } from '@temporalio/common';
+import { parseTemplate, renderTemplate } from '../input/template.js';
+import type { Json } from '../job.js';
+import { WRONG_STORE_FAILURE } from '../messages.js';
+import type { ResultRules } from '../report-message.js';
+import { compileSchema } from '../schema.js';
+import { settingsOf } from '../spec.js';
+import type { JobRecord, JobStore, StoredJob } from '../store/job-store.js';
+import type { JobRef } from './contract.js';
+
+/** A job as a worker works on it: its record, with what is made of it once. */
+export interface OpenJob {
+  record: JobRecord;
+  stored: StoredJob;
+  rules: ResultRules;
+  prompt(row: { [column: string]: Json }): string;
+}
+
+const MAX_OPEN = 100;
+
+/** The jobs that this worker works on, read from the store once. */
+export class OpenJobs {
+  readonly #store: JobStore;
+  readonly #open = new Map<string, Promise<OpenJob>>();
+
+  constructor(store: JobStore) {
+    this.#store = store;
+  }
+
+  /** @throws ApplicationFailure of type `WrongStore`, to be retried: by a worker that has the store. */
+  async stored({ job_id, store_id }: JobRef): Promise<StoredJob> {
+    const own = await this.#store.blobs.id();
+    if (own !== store_id) {
+      throw ApplicationFailure.retryable(
+        `job ${job_id} is in job store ${store_id}; this worker has ${own} (${this.#store.blobs.location}). ` +
+          'Give the workers one store with AGENT_JOBS_STORE',
+        WRONG_STORE_FAILURE,
+      );
+    }
+    return this.#store.job(job_id);
+  }
+
+  async open(ref: JobRef): Promise<OpenJob> {
+    const stored = await this.stored(ref);
+    let opening = this.#open.get(ref.job_id);
+    if (opening === undefined) {
+      opening = open(stored);
+      this.#open.set(ref.job_id, opening);
+      opening.catch(() => this.#open.delete(ref.job_id));
+      if (this.#open.size > MAX_OPEN) this.#open.delete(this.#open.keys().next().value!);
+    }
+    return opening;
+  }
+}
+
+async function open(stored: StoredJob): Promise<OpenJob> {
+  const record = await stored.record();
+  if (record === undefined) throw new Error(`job ${stored.jobId} is not in the store`);
+  const { spec } = record;
+  const template = parseTemplate(spec.instruction, record.columns);
+  return {
+    record,
+    stored,
+    rules: {
+      check: spec.output_schema === undefined ? () => [] : compileSchema(spec.output_schema),
+      max_result_bytes: settingsOf(spec, record.job_id).limits.max_result_bytes,
+    },
+    prompt: (row) => renderTemplate(template, row),
+  };
+}

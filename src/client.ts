@@ -1,0 +1,304 @@
+/**
+ * agent-jobs from application code.
+ *
+ * ```ts
+ * const jobs = await AgentJobs.connect();
+ * const job = await jobs.start({ csv_path: '/data/tickets.csv', instruction: 'Classify: {text}', agent: { command: ['node', 'agent.mjs'] } });
+ * for await (const progress of job.watch()) console.log(progress.completed, 'of', progress.total);
+ * const summary = await job.result();
+ * ```
+ */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  ApplicationFailure,
+  Client,
+  Connection,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowFailedError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+} from '@temporalio/client';
+import { type ItemSummary, items, knownOutcomes, listItems } from './client/job-items.js';
+import { JobNotFound, type JobStatus, jobStatus } from './client/job-status.js';
+import { serverConnection, storeFolder, taskQueue } from './config.js';
+import { dataConverter } from './data-converter.js';
+import {
+  type ItemStatus,
+  type JobSpec,
+  type JobSummary,
+  type Json,
+  type ReportAnswer,
+  clip,
+  jobIdProblem,
+} from './job.js';
+import {
+  INVALID_INPUT_FAILURE,
+  JOB_WORKFLOW,
+  SUMMARY_MEMO,
+  itemWorkflowId,
+  reportUpdate,
+  stopSignal,
+} from './messages.js';
+import { exportRows } from './output/export.js';
+import { checkOutput } from './output/output-file.js';
+import { SpecError, parseSpec } from './spec.js';
+import { FolderStore } from './store/folder-store.js';
+import { JobStore, type StoredJob } from './store/job-store.js';
+
+export type * from './job.js';
+export type { ItemSummary } from './client/job-items.js';
+export { JobNotFound, type JobStatus } from './client/job-status.js';
+export { SpecError } from './spec.js';
+
+/** A job of this ID exists: on the server, or in the job store from earlier. */
+export class JobExists extends Error {
+  override name = 'JobExists';
+}
+
+/** The job was refused when it opened its input; nothing was started. */
+export class JobRefused extends Error {
+  override name = 'JobRefused';
+}
+
+/** The job was terminated, and so has no summary. */
+export class JobTerminated extends Error {
+  override name = 'JobTerminated';
+}
+
+export interface AgentJobsOptions {
+  client: Client;
+  /** Default: `AGENT_JOBS_TASK_QUEUE`, else `agent-jobs`. */
+  taskQueue?: string;
+  /** Default: `AGENT_JOBS_STORE`, else `$XDG_STATE_HOME/agent-jobs`. */
+  storeFolder?: string;
+}
+
+/** Starts jobs and finds them again. */
+export class AgentJobs {
+  readonly client: Client;
+  readonly taskQueue: string;
+  readonly store: JobStore;
+
+  /** Connects as the standard Temporal environment variables and profile file say. */
+  static async connect(options: Omit<AgentJobsOptions, 'client'> = {}): Promise<AgentJobs> {
+    const { connectionOptions, namespace } = serverConnection();
+    const connection = await Connection.connect(connectionOptions);
+    return new AgentJobs({
+      ...options,
+      client: new Client({ connection, namespace, dataConverter }),
+    });
+  }
+
+  constructor(options: AgentJobsOptions) {
+    this.client = options.client;
+    this.taskQueue = options.taskQueue ?? taskQueue();
+    this.store = new JobStore(new FolderStore(options.storeFolder ?? storeFolder()));
+  }
+
+  /**
+   * Starts a job; returns once the server has it.
+   * @param options.jobId default: a random UUID.
+   * @throws {SpecError} where the spec is not usable; {@link JobExists}. What is wrong with the input
+   *   itself is found when the job opens it: {@link JobHandle.result} rejects with {@link JobRefused}.
+   */
+  async start(spec: JobSpec, options: { jobId?: string } = {}): Promise<JobHandle> {
+    const jobId = options.jobId ?? randomUUID();
+    const problem = jobIdProblem(jobId);
+    if (problem !== undefined) throw new SpecError([`job_id: ${problem}`]);
+    // The caller's folder, unlike that of the worker, is known here.
+    const agent =
+      'command' in spec.agent
+        ? { ...spec.agent, cwd: spec.agent.cwd ?? process.cwd() }
+        : spec.agent;
+    const checked = parseSpec({ ...spec, agent });
+    if ((await this.store.job(jobId).record()) !== undefined) throw new JobExists(exists(jobId));
+    try {
+      await this.client.workflow.start(JOB_WORKFLOW, {
+        workflowId: jobId,
+        taskQueue: this.taskQueue,
+        workflowIdReusePolicy: 'REJECT_DUPLICATE',
+        args: [checked],
+        staticSummary: clip(checked.instruction.replace(/\s+/g, ' '), 60),
+      });
+    } catch (error) {
+      if (error instanceof WorkflowExecutionAlreadyStartedError) throw new JobExists(exists(jobId));
+      throw error;
+    }
+    return this.job(jobId);
+  }
+
+  /** A handle of a job that may or may not exist. */
+  job(jobId: string): JobHandle {
+    return new JobHandle(this.client, this.store.job(jobId));
+  }
+
+  /** The jobs that the server or the store knows, newest first. */
+  async list(): Promise<JobStatus[]> {
+    const known = new Set(await this.store.jobIds());
+    const query = `WorkflowType = '${JOB_WORKFLOW}'`;
+    for await (const { workflowId } of this.client.workflow.list({ query })) known.add(workflowId);
+    const statuses = await Promise.all(
+      [...known].map((jobId) =>
+        this.job(jobId)
+          .status()
+          .catch((error: unknown) => {
+            if (error instanceof JobNotFound) return undefined;
+            throw error;
+          }),
+      ),
+    );
+    return statuses
+      .filter((status) => status !== undefined)
+      .sort((a, b) => (b.started_at ?? '').localeCompare(a.started_at ?? ''));
+  }
+
+  /**
+   * Reports the result of an item, for external agents.
+   * @returns whether it was accepted, and what is wrong with it where it was not.
+   */
+  async report(report: {
+    job_id: string;
+    item_id: string;
+    result: Json;
+    stop?: boolean;
+    run?: number;
+  }): Promise<ReportAnswer> {
+    const handle = this.client.workflow.getHandle(itemWorkflowId(report.job_id, report.item_id));
+    try {
+      return await handle.executeUpdate(reportUpdate, { args: [report] });
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) {
+        return settled('no such item runs: it has ended, or has not been started');
+      }
+      if (error instanceof WorkflowUpdateFailedError) return settled('the item ended meanwhile');
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.client.connection.close();
+  }
+}
+
+function exists(jobId: string): string {
+  return `job ${jobId} exists already: see it with "agent-jobs watch ${jobId}" or "agent-jobs results ${jobId}", or give another --job-id`;
+}
+
+function settled(message: string): ReportAnswer {
+  return { accepted: false, errors: [{ path: '', message }] };
+}
+
+const WATCH_INTERVAL_MS = 1000;
+
+/** One job. */
+export class JobHandle {
+  readonly jobId: string;
+  readonly #client: Client;
+  readonly #stored: StoredJob;
+
+  constructor(client: Client, stored: StoredJob) {
+    this.jobId = stored.jobId;
+    this.#client = client;
+    this.#stored = stored;
+  }
+
+  /**
+   * How the job stands; also without a worker, and when the server has forgotten the job.
+   * @throws {JobNotFound}
+   */
+  async status(): Promise<JobStatus> {
+    return jobStatus(this.#client, this.#stored);
+  }
+
+  /** The status now, and again every second until the job has closed. The last one is the closed job's. */
+  async *watch(): AsyncGenerator<JobStatus> {
+    const closed = new AbortController();
+    const close = () => closed.abort();
+    this.#handle().result().then(close, close);
+    for (;;) {
+      const last = closed.signal.aborted;
+      yield await this.status();
+      if (last) return;
+      await delay(WATCH_INTERVAL_MS, undefined, { signal: closed.signal }).catch(() => {});
+    }
+  }
+
+  /**
+   * Waits for the job's end, whatever its verdict.
+   * @throws {JobRefused} where its input was; {@link JobTerminated}; {@link JobNotFound}.
+   */
+  async result(): Promise<JobSummary> {
+    const handle = this.#handle();
+    try {
+      return (await handle.result()) as JobSummary;
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return this.#storedSummary();
+      if (!(error instanceof WorkflowFailedError)) throw error;
+      const { cause } = error;
+      if (cause instanceof ApplicationFailure) {
+        if (cause.type === INVALID_INPUT_FAILURE) throw new JobRefused(cause.message);
+        const summary = cause.details?.[0] as JobSummary | undefined;
+        if (summary !== undefined) return summary;
+      }
+      const { memo } = await handle.describe();
+      const summary = memo?.[SUMMARY_MEMO] as JobSummary | undefined;
+      if (summary !== undefined) return summary;
+      throw new JobTerminated(
+        `job ${this.jobId} has no end of its own: ${cause?.message ?? error.message}`,
+      );
+    }
+  }
+
+  /** Starts no more rows, and lets those that run end. */
+  async stop(reason?: string): Promise<void> {
+    await this.#handle().signal(stopSignal, reason === undefined ? {} : { reason });
+  }
+
+  /** Ends the job with its agents. Also ends what items a terminated job has left behind. */
+  async cancel(): Promise<void> {
+    const { status } = await this.#handle().describe();
+    if (status.name === 'RUNNING') {
+      await this.#handle().cancel();
+      return;
+    }
+    for await (const { workflowId, runId } of items(this.#client, this.jobId, `= 'Running'`)) {
+      await this.#client.workflow.getHandle(workflowId, runId).cancel();
+    }
+  }
+
+  /**
+   * Writes the output as it stands now, at any time: to `path`, else where the job writes it.
+   * Rows without an outcome are `pending`.
+   * @returns where it was written.
+   */
+  async results(path?: string, options: { overwrite?: boolean } = {}): Promise<string> {
+    const record = await this.#stored.record();
+    if (record === undefined) {
+      throw new JobNotFound(`job ${this.jobId} has no input in the job store: was it refused?`);
+    }
+    const output = path ?? record.output_csv_path;
+    const overwrite = options.overwrite ?? false;
+    await checkOutput(output, { input: record.spec.csv_path, jobId: this.jobId, overwrite });
+    const outcomes = await knownOutcomes(this.#client, this.#stored, record.total);
+    await exportRows(output, record, this.#stored, outcomes);
+    return output;
+  }
+
+  /** The items in input order. @param status only those of this status. */
+  items(status?: ItemStatus): AsyncGenerator<ItemSummary> {
+    return listItems(this.#client, this.#stored, status);
+  }
+
+  #handle() {
+    return this.#client.workflow.getHandle(this.jobId);
+  }
+
+  async #storedSummary(): Promise<JobSummary> {
+    const summary = await this.#stored.summary();
+    if (summary !== undefined) return summary;
+    throw new JobNotFound(
+      `no job ${this.jobId}: neither the server nor the job store knows its end`,
+    );
+  }
+}

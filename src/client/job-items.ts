@@ -1,0 +1,91 @@
+import type { Client } from '@temporalio/client';
+import { itemOutcome } from '../item-outcome.js';
+import type { ItemStatus, Outcome } from '../job.js';
+import { ITEM_WORKFLOW, itemWorkflowId } from '../messages.js';
+import type { OutcomeOf } from '../output/export.js';
+import { PAGE_ROWS, type StoredJob } from '../store/job-store.js';
+import { OutcomeIndex } from '../store/outcome-index.js';
+
+/** An item of a job, as listed. */
+export interface ItemSummary {
+  job_id: string;
+  item_id: string;
+  workflow_id: string;
+  row_index: number;
+  status: ItemStatus;
+  attempt_count: number;
+  last_error: string | null;
+}
+
+/** Outcomes reach the store within seconds of an item's end. */
+const STORE_LAG_MS = 60_000;
+
+/**
+ * The outcomes of a job that may still run, or was terminated: those in the store, and those of items
+ * that have closed since the last were written.
+ */
+export async function knownOutcomes(
+  client: Client,
+  stored: StoredJob,
+  total: number,
+): Promise<OutcomeOf> {
+  const index = await OutcomeIndex.of(stored, total);
+  const last = await stored.lastBatch();
+  const since = last === undefined ? undefined : new Date(Date.parse(last.at) - STORE_LAG_MS);
+  const closed = new Map<string, string>();
+  const recent = since === undefined ? '' : ` AND CloseTime >= '${since.toISOString()}'`;
+  for await (const { workflowId, runId } of items(client, stored.jobId, `!= 'Running'${recent}`)) {
+    closed.set(workflowId, runId);
+  }
+  return async ({ row_index, item_id }): Promise<Outcome | undefined> => {
+    const outcome = await index.get(row_index);
+    if (outcome !== undefined) return outcome;
+    const workflowId = itemWorkflowId(stored.jobId, item_id);
+    const runId = closed.get(workflowId);
+    return runId === undefined
+      ? undefined
+      : itemOutcome(client.workflow.getHandle(workflowId, runId));
+  };
+}
+
+/** The items of a job in input order. @param status only those of this status. */
+export async function* listItems(
+  client: Client,
+  stored: StoredJob,
+  status?: ItemStatus,
+): AsyncGenerator<ItemSummary> {
+  const record = await stored.record();
+  if (record === undefined) return;
+  const outcomeOf = await knownOutcomes(client, stored, record.total);
+  const running = new Set<string>();
+  for await (const { workflowId } of items(client, stored.jobId, `= 'Running'`)) {
+    running.add(workflowId);
+  }
+  for (let first = 0; first < record.total; first += PAGE_ROWS) {
+    for (const [offset, { item_id }] of (await stored.page(first / PAGE_ROWS)).entries()) {
+      const row_index = first + offset;
+      const workflow_id = itemWorkflowId(stored.jobId, item_id);
+      const outcome = running.has(workflow_id)
+        ? undefined
+        : await outcomeOf({ row_index, item_id });
+      const item: ItemSummary = {
+        job_id: stored.jobId,
+        item_id,
+        workflow_id,
+        row_index,
+        status: outcome?.status ?? (running.has(workflow_id) ? 'running' : 'pending'),
+        attempt_count: outcome?.attempt_count ?? 0,
+        last_error:
+          outcome === undefined || outcome.status === 'completed' ? null : outcome.last_error,
+      };
+      if (status === undefined || item.status === status) yield item;
+    }
+  }
+}
+
+/** The workflows of a job's items. A job ID holds no quote. */
+export function items(client: Client, jobId: string, status: string) {
+  return client.workflow.list({
+    query: `WorkflowType = '${ITEM_WORKFLOW}' AND WorkflowId STARTS_WITH '${jobId}/' AND ExecutionStatus ${status}`,
+  });
+}

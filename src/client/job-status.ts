@@ -1,0 +1,138 @@
+import type { Client, WorkflowExecutionDescription, WorkflowHandle } from '@temporalio/client';
+import { WorkflowNotFoundError } from '@temporalio/client';
+import { type Counts, type JobProgress, type JobSummary, type Verdict, ended } from '../job.js';
+import { SUMMARY_MEMO, progressQuery } from '../messages.js';
+import type { StoredJob } from '../store/job-store.js';
+
+/** How a job stands, and how old that is. */
+export interface JobStatus extends Counts {
+  job_id: string;
+  /**
+   * `opening` … `closed` as the running job tells; `unreachable` where it runs and no worker answers;
+   * `terminated`, `refused` (its input was) where it closed without an end of its own.
+   */
+  state: JobProgress['state'] | 'unreachable' | 'terminated' | 'refused';
+  verdict: Verdict | null;
+  total: number;
+  pending: number;
+  /** Null where only the workflow itself would know. */
+  running: number | null;
+  rows_per_second: number | null;
+  eta_seconds: number | null;
+  stop_reason: string | null;
+  output_csv_path: string | null;
+  output_error: string | null;
+  failures: JobProgress['last_failures'];
+  /** Why it was refused. */
+  error: string | null;
+  /** ISO 8601: the time of these figures. */
+  as_of: string;
+  started_at: string | null;
+  ended_at: string | null;
+}
+
+/** No job of this ID, neither on the server nor in the store. */
+export class JobNotFound extends Error {
+  override name = 'JobNotFound';
+}
+
+/** A worker answers in milliseconds; without one, the server would hold the query for longer. */
+const QUERY_TIMEOUT_MS = 1500;
+
+/**
+ * Asks the job itself where it runs and a worker answers; else tells what the server's description and
+ * the store hold.
+ * @throws {JobNotFound}
+ */
+export async function jobStatus(client: Client, stored: StoredJob): Promise<JobStatus> {
+  const handle = client.workflow.getHandle(stored.jobId);
+  const description = await describe(handle);
+  if (description?.status.name === 'RUNNING') {
+    const progress = await queryProgress(client, handle);
+    if (progress !== undefined) return ofProgress(progress);
+  }
+  const summary =
+    (description?.memo?.[SUMMARY_MEMO] as JobSummary | undefined) ?? (await stored.summary());
+  if (summary !== undefined && description?.status.name !== 'RUNNING') return ofSummary(summary);
+  return ofStore(stored, description);
+}
+
+async function describe(handle: WorkflowHandle): Promise<WorkflowExecutionDescription | undefined> {
+  try {
+    return await handle.describe();
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+async function queryProgress(
+  client: Client,
+  handle: WorkflowHandle,
+): Promise<JobProgress | undefined> {
+  try {
+    return await client.withDeadline(Date.now() + QUERY_TIMEOUT_MS, () =>
+      handle.query(progressQuery),
+    );
+  } catch {
+    return undefined;
+  }
+}
+
+function ofProgress({ last_failures, ...progress }: JobProgress): JobStatus {
+  return {
+    ...progress,
+    verdict: null,
+    failures: last_failures,
+    output_error: null,
+    error: null,
+    as_of: new Date().toISOString(),
+    ended_at: null,
+  };
+}
+
+function ofSummary(summary: JobSummary): JobStatus {
+  return {
+    ...summary,
+    state: 'closed',
+    running: 0,
+    rows_per_second: null,
+    eta_seconds: null,
+    error: null,
+    as_of: summary.ended_at,
+  };
+}
+
+async function ofStore(
+  stored: StoredJob,
+  description: WorkflowExecutionDescription | undefined,
+): Promise<JobStatus> {
+  const record = await stored.record();
+  if (record === undefined && description === undefined) {
+    throw new JobNotFound(`no job ${stored.jobId}: neither the server nor the job store knows it`);
+  }
+  const last = await stored.lastBatch();
+  const counts = last?.counts ?? { completed: 0, failed: 0, cancelled: 0 };
+  const total = record?.total ?? 0;
+  const running = description?.status.name === 'RUNNING';
+  const refused = !running && record === undefined;
+  return {
+    job_id: stored.jobId,
+    state: running ? 'unreachable' : refused ? 'refused' : 'terminated',
+    verdict: null,
+    total,
+    ...counts,
+    pending: total - ended(counts),
+    running: running ? null : 0,
+    rows_per_second: null,
+    eta_seconds: null,
+    stop_reason: null,
+    output_csv_path: record?.output_csv_path ?? null,
+    output_error: null,
+    failures: [],
+    error: null,
+    as_of: last?.at ?? record?.created_at ?? new Date().toISOString(),
+    started_at: description?.startTime.toISOString() ?? record?.created_at ?? null,
+    ended_at: description?.closeTime?.toISOString() ?? null,
+  };
+}

@@ -1,0 +1,55 @@
+/** The only reader of the environment: where things are and how to reach the server. */
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { type ClientConnectConfig, loadClientConnectConfig } from '@temporalio/envconfig';
+import { DEFAULT_TASK_QUEUE } from './job.js';
+
+/** Where agent-jobs keeps its state: `$XDG_STATE_HOME/agent-jobs`. */
+export function stateFolder(): string {
+  const base = process.env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state');
+  return join(base, 'agent-jobs');
+}
+
+/** The job store's folder, the same for every worker of a user whatever its folder. */
+export function storeFolder(): string {
+  return process.env['AGENT_JOBS_STORE'] || stateFolder();
+}
+
+export function taskQueue(): string {
+  return process.env['AGENT_JOBS_TASK_QUEUE'] || DEFAULT_TASK_QUEUE;
+}
+
+/** How to reach the server. */
+export type ServerConnection = ClientConnectConfig & { address: string; namespace: string };
+
+/**
+ * The server, from the standard Temporal environment variables and profile file.
+ * @throws where they are given and not usable.
+ */
+export function serverConnection(): ServerConnection {
+  const file = process.env['TEMPORAL_CONFIG_FILE'];
+  if (file && !existsSync(file)) {
+    throw new Error(`TEMPORAL_CONFIG_FILE names ${file}, which is not there`);
+  }
+  const tls = process.env['TEMPORAL_TLS'];
+  if (tls && !/^(true|false|1|0)$/i.test(tls)) {
+    throw new Error(`TEMPORAL_TLS is ${JSON.stringify(tls)}: must be true or false`);
+  }
+  const config = loadClientConnectConfig();
+  return {
+    ...config,
+    address: config.connectionOptions.address ?? 'localhost:7233',
+    namespace: config.namespace ?? 'default',
+  };
+}
+
+/** The Web UI's address, where it can be known. */
+export function webUi(address: string): string | undefined {
+  const stated = process.env['AGENT_JOBS_UI_URL'];
+  if (stated) return stated.replace(/\/+$/, '');
+  const [, host, port] = /^(.*):(\d+)$/.exec(address) ?? [];
+  if (!host || !['localhost', '127.0.0.1', '[::1]'].includes(host)) return undefined;
+  // As temporal-dev.sh has it.
+  return `http://${host}:${process.env['TEMPORAL_DEV_UI_PORT'] || Number(port) + 1000}`;
+}

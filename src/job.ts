@@ -1,0 +1,271 @@
+/**
+ * The vocabulary of agent-jobs: types and pure rules. Imports nothing, so that workflow code,
+ * activities, the client and the command line all speak of the same things.
+ *
+ * - **job**: one run over one input file; workflow type `agentJob`, workflow ID = `job_id`.
+ * - **item**: one row of the input; workflow type `agentJobItem`, workflow ID `<job_id>/<item_id>`.
+ * - **agent**: what processes one item: a process, a Temporal activity, or an external party.
+ * - **attempt**: a counted try of an item (1, 2, …). **run**: one start of an agent; a start that is
+ *   lost with its worker is repeated as a new run of the same attempt.
+ * - **report**: the `report_agent_job_result` message.
+ * - **outcome**: how an item ended. **verdict**: how a job ended.
+ *
+ * Names on the wire are snake_case.
+ */
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/** Who processes an item, as the user states it in the spec. */
+export type AgentSpec =
+  | {
+      /** Program and arguments. No shell is involved. An argument that is exactly `{prompt}` is replaced by the prompt. */
+      command: string[];
+      /** Absolute working directory. Default: the caller's folder (CLI, client), else the input's. */
+      cwd?: string | undefined;
+    }
+  /** No process: somebody else works and reports within `max_runtime_seconds`. */
+  | { external: true }
+  /** A user's own Temporal activity, in any language. */
+  | { activity: string; task_queue: string };
+
+/** What a user asks for: the input of the `agentJob` workflow. Paths are absolute. */
+export interface JobSpec {
+  /** CSV (RFC 4180), or JSON Lines where the name ends in `.jsonl` or `.ndjson`. */
+  csv_path: string;
+  /** The task, a template: `{column}` is replaced by the row's cell. */
+  instruction: string;
+  agent: AgentSpec;
+  /** Column whose cells name the items. Default: items are `row-1`, `row-2`, … */
+  id_column?: string | undefined;
+  /** Ends in `.csv` or `.jsonl`. Default: `<stem>.agent-job-<job_id first 8>.csv` beside the input. */
+  output_csv_path?: string | undefined;
+  /** Replace an output file that exists and is not this job's. Default: false. */
+  overwrite?: boolean | undefined;
+  /** JSON Schema (2020-12) that every result must meet. */
+  output_schema?: { [key: string]: Json } | boolean | undefined;
+  /** Items in flight at once, 1–1000. Default: 16. */
+  max_concurrency?: number | undefined;
+  /** Seconds one agent may run, counted from its start. Default: 1800. */
+  max_runtime_seconds?: number | undefined;
+  /** Tries of an item before it is failed. Default: 1. */
+  max_attempts?: number | undefined;
+  /** Seconds to wait, after an agent has ended, for a report that travels apart from it. Default: 5. */
+  report_grace_seconds?: number | undefined;
+  /** Seconds an agent may go on after its accepted report before it is ended. Default: 30. */
+  exit_grace_seconds?: number | undefined;
+  /** Largest result, as bytes of its JSON text. Default: 262144; at most 1 MiB. */
+  max_result_bytes?: number | undefined;
+}
+
+/** The part of {@link AgentSpec} that workflows need: which way an item is worked on. */
+export type AgentRoute =
+  | { kind: 'process' }
+  | { kind: 'external' }
+  | { kind: 'activity'; activity: string; task_queue: string };
+
+/** Limits of one item, with every default filled in. */
+export interface ItemLimits {
+  max_runtime_seconds: number;
+  max_attempts: number;
+  report_grace_seconds: number;
+  exit_grace_seconds: number;
+  max_result_bytes: number;
+}
+
+/**
+ * The spec as the parent workflow carries it: validated, defaults filled in, and without the
+ * instruction and the command, which may be long and are read from the job store by reference.
+ */
+export interface JobSettings {
+  csv_path: string;
+  output_csv_path: string;
+  max_concurrency: number;
+  agent: AgentRoute;
+  limits: ItemLimits;
+  output_schema?: { [key: string]: Json } | boolean;
+}
+
+export const FAILURE_REASONS = [
+  'no_report',
+  'timed_out',
+  'agent_error',
+  'invalid_report',
+  'worker_lost',
+] as const;
+
+/**
+ * Why an item failed.
+ * - `no_report`: the agent ended well and never reported.
+ * - `timed_out`: it was still running, or (external) silent, at its deadline.
+ * - `agent_error`: it ended badly, or could not be started.
+ * - `invalid_report`: it ended, and all it ever reported was refused.
+ * - `worker_lost`: its worker was lost more often than {@link MAX_LOST_RUNS} allows.
+ */
+export type FailureReason = (typeof FAILURE_REASONS)[number];
+
+/** A result travels inline up to {@link INLINE_RESULT_BYTES}, else by the key it has in the job store. */
+export type ResultRef = { inline: Json } | { stored: string };
+
+/** How an item ended: exactly one per item, fixed by the first valid report or by its absence. */
+export type Outcome =
+  | {
+      status: 'completed';
+      attempt_count: number;
+      result: ResultRef;
+      /** ISO 8601, when the report was recorded. */
+      reported_at: string;
+      completed_at: string;
+    }
+  | {
+      status: 'failed';
+      attempt_count: number;
+      reason: FailureReason;
+      last_error: string;
+      completed_at: string;
+    }
+  | { status: 'cancelled'; attempt_count: number; last_error: string; completed_at: string };
+
+export type ItemStatus = Outcome['status'] | 'running' | 'pending';
+
+/** An outcome with the row it belongs to (`row_index` counts from 0). */
+export type RowOutcome = [row_index: number, outcome: Outcome];
+
+/** Ended items. Rows that are neither ended nor in flight are pending. */
+export interface Counts {
+  completed: number;
+  failed: number;
+  cancelled: number;
+}
+
+export type Verdict = 'succeeded' | 'partial' | 'failed' | 'stopped' | 'cancelled';
+
+/** Why a job starts no more rows. */
+export interface StopRequest {
+  reason: string;
+}
+
+/** A failed item as shown in progress and summary. */
+export interface FailureSample {
+  item_id: string;
+  reason: FailureReason;
+  last_error: string;
+}
+
+/** What the `progress` query answers. */
+export interface JobProgress extends Counts {
+  job_id: string;
+  state: 'opening' | 'running' | 'stopping' | 'cancelling' | 'exporting' | 'closed';
+  total: number;
+  pending: number;
+  running: number;
+  /** Rows ended per second over the last minute or so; null until known. */
+  rows_per_second: number | null;
+  /** Seconds to the end at that rate; null until known. */
+  eta_seconds: number | null;
+  stop_reason: string | null;
+  last_failures: FailureSample[];
+  output_csv_path: string;
+  started_at: string;
+}
+
+/** What the job's workflow returns (as failure details where the verdict is `failed`). */
+export interface JobSummary extends Counts {
+  job_id: string;
+  verdict: Verdict;
+  total: number;
+  pending: number;
+  output_csv_path: string;
+  /** Set where the output could not be written; `agent-jobs results JOB --output PATH` recovers. */
+  output_error: string | null;
+  stop_reason: string | null;
+  /** At most {@link MAX_FAILURE_SAMPLES}. */
+  failures: FailureSample[];
+  started_at: string;
+  ended_at: string;
+}
+
+/** The message an agent sends. IDs and run, where given, must match the item. */
+export interface Report {
+  result: Json;
+  /** Also stop the job: no more rows are started. */
+  stop?: boolean | undefined;
+  job_id?: string | undefined;
+  item_id?: string | undefined;
+  run?: number | undefined;
+}
+
+/** What a reporter is told. */
+export type ReportAnswer =
+  { accepted: true; duplicate?: true } | { accepted: false; errors: ReportError[] };
+
+export interface ReportError {
+  /** JSON Pointer into the result; empty for the report as a whole. */
+  path: string;
+  message: string;
+}
+
+export const DEFAULT_TASK_QUEUE = 'agent-jobs';
+export const DEFAULT_MAX_CONCURRENCY = 16;
+export const DEFAULT_LIMITS: ItemLimits = {
+  max_runtime_seconds: 1800,
+  max_attempts: 1,
+  report_grace_seconds: 5,
+  exit_grace_seconds: 30,
+  max_result_bytes: 262_144,
+};
+
+/** Pending children and activities are limited to 2,000 per workflow by the server. */
+export const MAX_CONCURRENCY = 1000;
+/** Payloads are limited to 2 MB by the server; a report needs room around its result. */
+export const MAX_RESULT_BYTES = 1_048_576;
+/** The schema travels to every child, so it has to stay small against a history. */
+export const MAX_SCHEMA_BYTES = 32_768;
+export const INLINE_RESULT_BYTES = 4096;
+/** An outcome stays under 2 KiB beside its inline result. */
+export const MAX_ERROR_CHARS = 500;
+export const MAX_FAILURE_SAMPLES = 5;
+/** Runs of one attempt that may be lost with their worker before the item fails. */
+export const MAX_LOST_RUNS = 5;
+
+/**
+ * A job ID names a workflow, a folder and a part of item workflow IDs.
+ * @returns what is wrong with it, or undefined.
+ */
+export function jobIdProblem(jobId: string): string | undefined {
+  if (!/^[A-Za-z0-9._-]{1,128}$/.test(jobId)) {
+    return 'a job ID is 1 to 128 characters of A-Z a-z 0-9 . _ -';
+  }
+  if (/^\.+$/.test(jobId)) return 'a job ID is more than dots';
+  return undefined;
+}
+
+/** `<stem>.agent-job-<job_id first 8>.csv` beside the input. */
+export function defaultOutputPath(csvPath: string, jobId: string): string {
+  const name = csvPath.slice(csvPath.lastIndexOf('/') + 1);
+  const folder = csvPath.slice(0, csvPath.length - name.length);
+  const dot = name.lastIndexOf('.');
+  const stem = dot > 0 ? name.slice(0, dot) : name;
+  return `${folder}${stem}.agent-job-${jobId.slice(0, 8)}.csv`;
+}
+
+export function ended(counts: Counts): number {
+  return counts.completed + counts.failed + counts.cancelled;
+}
+
+/** The verdict: the first rule that matches. */
+export function verdictOf(job: { counts: Counts; total: number; cancelled: boolean }): Verdict {
+  const { counts, total } = job;
+  const pending = total - ended(counts);
+  if (job.cancelled && (pending > 0 || counts.cancelled > 0)) return 'cancelled';
+  if (counts.completed === 0 && counts.failed > 0) return 'failed';
+  if (pending > 0) return 'stopped';
+  if (counts.completed === total) return 'succeeded';
+  return 'partial';
+}
+
+/** Cuts a text for people so that it stays within `max` characters, and says that it did. */
+export function clip(text: string, max: number = MAX_ERROR_CHARS): string {
+  if (text.length <= max) return text;
+  // toWellFormed: the cut may fall between the two halves of a character.
+  return `${text.slice(0, max - 1).toWellFormed()}…`;
+}

@@ -1,0 +1,77 @@
+/**
+ * The messages that workflows understand and the names under which things are found on the server:
+ * shared by workflows, activities, the client and the command line.
+ */
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import { defineSearchAttributeKey } from '@temporalio/common';
+import type { JobProgress, Json, ReportAnswer } from './job.js';
+
+export const JOB_WORKFLOW = 'agentJob';
+export const ITEM_WORKFLOW = 'agentJobItem';
+
+/** To an item, by an agent. The payload is a `Report`; anything may arrive, so it is typed as such. */
+export const reportSignal = defineSignal<[unknown]>('report_agent_job_result');
+/** As {@link reportSignal}, and answers. One name for both: a reporter picks by need. */
+export const reportUpdate = defineUpdate<ReportAnswer, [unknown]>('report_agent_job_result');
+/** To a job: start no more rows, let running ones end. The payload is `{ reason? }` or nothing. */
+export const stopSignal = defineSignal<[unknown?]>('stop');
+/** To a job. */
+export const progressQuery = defineQuery<JobProgress>('progress');
+/** To an item: what is to be done, and how it stands. */
+export const itemQuery = defineQuery<ItemView>('item');
+
+/** What the `item` query answers; `prompt` and `row` only where the agent is not a process of ours. */
+export interface ItemView {
+  job_id: string;
+  item_id: string;
+  row_index: number;
+  attempt: number;
+  run: number;
+  /** ISO 8601; null while no agent runs. Process agents are timed by their worker instead. */
+  deadline: string | null;
+  prompt?: string;
+  row?: { [column: string]: Json };
+  output_schema?: { [key: string]: Json } | boolean;
+  reported: boolean;
+  refused_reports: RefusedReport[];
+}
+
+/** The trace that a refused report leaves. */
+export interface RefusedReport {
+  at: string;
+  errors: string;
+}
+
+/** On every item: its job. Items by status: `AgentJobId = "j" AND ExecutionStatus = "Failed"`. */
+export const jobIdAttribute = defineSearchAttributeKey('AgentJobId', 'KEYWORD');
+/** On every ended job. */
+export const verdictAttribute = defineSearchAttributeKey('AgentJobVerdict', 'KEYWORD');
+
+/** Memo key under which a cancelled item leaves its outcome: a cancellation has no details. */
+export const OUTCOME_MEMO = 'outcome';
+/** Memo key under which a job leaves what it has opened: `{ csv_path, output_csv_path, total }`. */
+export const OPENED_MEMO = 'opened';
+/** Memo key under which a job leaves its summary before it closes. */
+export const SUMMARY_MEMO = 'summary';
+
+/** The type of failure of a job that never began: its spec or its input has to be mended. */
+export const INVALID_INPUT_FAILURE = 'InvalidInput';
+/** The type of failure of a job whose verdict is `failed`; its details are the summary. */
+export const JOB_FAILED_FAILURE = 'JobFailed';
+/** An agent that is lost with its worker, or a worker that is told to go, is not the agent's failure. */
+export const WORKER_SHUTDOWN_FAILURE = 'WorkerShutdown';
+/** A worker without the job's store leaves the work to one that has it: retried until one does. */
+export const WRONG_STORE_FAILURE = 'WrongStore';
+
+/** Where agents run, so that agent hosts scale apart from workflow workers. */
+export function agentTaskQueue(taskQueue: string): string {
+  return `${taskQueue}-agents`;
+}
+
+/**
+ * The workflow ID of an item. Percent-encoding keeps it legal for any item ID, and a job ID holds
+ * no slash, so no two jobs or items can meet.
+ */
+export function itemWorkflowId(jobId: string, itemId: string): string {
+  return `${jobId}/${encodeURIComponent(itemId)}`;
+}

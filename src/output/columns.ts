@@ -1,0 +1,22 @@
+/** The columns added to each row, in order; JSON Lines has `result` in place of `result_json`. */
+export const ADDED_COLUMNS = [
+  'job_id',
+  'item_id',
+  'row_index',
+  'source_id',
+  'status',
+  'attempt_count',
+  'last_error',
+  'result_json',
+  'reported_at',
+  'completed_at',
+] as const;
+
+export type AddedColumn = (typeof ADDED_COLUMNS)[number];
+
+/** How an added column is called in an output beside the input's columns. */
+export function addedName(column: string, inputColumns: ReadonlySet<string>): string {
+  let name = column;
+  while (inputColumns.has(name)) name = `agent_job_${name}`;
+  return name;
+}

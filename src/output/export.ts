@@ -1,0 +1,128 @@
+import { stringify } from 'csv-stringify/sync';
+import type { Json, Outcome } from '../job.js';
+import type { JobRecord, StoredJob, StoredRow } from '../store/job-store.js';
+import { PAGE_ROWS } from '../store/job-store.js';
+import { ADDED_COLUMNS, type AddedColumn, addedName } from './columns.js';
+import { writeWhole } from './output-file.js';
+
+/** Gives the outcome of a row, or undefined where it has none. */
+export type OutcomeOf = (row: {
+  row_index: number;
+  item_id: string;
+}) => Promise<Outcome | undefined>;
+
+/**
+ * Writes the output: each row of the input once, in input order, with what became of it. Rows
+ * without an outcome are `pending`. Memory does not grow with the number of rows.
+ *
+ * @param path ends in `.jsonl` for JSON Lines (values as they are, `result` as JSON), else CSV
+ *   (`result_json` as JSON text).
+ */
+export async function exportRows(
+  path: string,
+  record: JobRecord,
+  stored: StoredJob,
+  outcomeOf: OutcomeOf,
+): Promise<void> {
+  const format = path.toLowerCase().endsWith('.jsonl') ? jsonLines(record) : csv(record);
+  await writeWhole(path, outputLines(record, stored, outcomeOf, format));
+}
+
+interface Format {
+  header: string;
+  line(row: { [column: string]: Json }, added: AddedValues): string;
+}
+
+type AddedValues = { [column in Exclude<AddedColumn, 'result_json'>]: string | number } & {
+  result?: Json;
+};
+
+async function* outputLines(
+  record: JobRecord,
+  stored: StoredJob,
+  outcomeOf: OutcomeOf,
+  format: Format,
+): AsyncGenerator<string> {
+  yield format.header;
+  for (let first = 0; first < record.total; first += PAGE_ROWS) {
+    const page = await stored.page(first / PAGE_ROWS);
+    for (const [offset, row] of page.entries()) {
+      const row_index = first + offset;
+      const outcome = await outcomeOf({ row_index, item_id: row.item_id });
+      const result =
+        outcome?.status === 'completed' ? { result: await stored.result(outcome.result) } : {};
+      yield format.line(row.row, {
+        ...addedValues(record.job_id, row_index, row, outcome),
+        ...result,
+      });
+    }
+  }
+}
+
+function addedValues(
+  job_id: string,
+  row_index: number,
+  { item_id, source_id }: StoredRow,
+  outcome: Outcome | undefined,
+): AddedValues {
+  return {
+    job_id,
+    item_id,
+    row_index,
+    source_id,
+    status: outcome?.status ?? 'pending',
+    attempt_count: outcome?.attempt_count ?? 0,
+    last_error: lastError(outcome),
+    reported_at: outcome?.status === 'completed' ? outcome.reported_at : '',
+    completed_at: outcome?.completed_at ?? '',
+  };
+}
+
+function lastError(outcome: Outcome | undefined): string {
+  switch (outcome?.status) {
+    case 'failed':
+      return `${outcome.reason}: ${outcome.last_error}`;
+    case 'cancelled':
+      return outcome.last_error;
+    default:
+      return '';
+  }
+}
+
+function csv({ columns }: JobRecord): Format {
+  const inputColumns = new Set(columns);
+  return {
+    header: stringify([
+      [...columns, ...ADDED_COLUMNS.map((name) => addedName(name, inputColumns))],
+    ]),
+    line(row, { result, ...added }) {
+      const values = { ...added, result_json: result === undefined ? '' : JSON.stringify(result) };
+      return stringify([
+        [
+          ...columns.map((column) => cell(row, column)),
+          ...ADDED_COLUMNS.map((name) => values[name]),
+        ],
+      ]);
+    },
+  };
+}
+
+function cell(row: { [column: string]: Json }, column: string): string {
+  const value = Object.hasOwn(row, column) ? row[column] : null;
+  if (value === null || value === undefined) return '';
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+function jsonLines({ columns }: JobRecord): Format {
+  const inputColumns = new Set(columns);
+  return {
+    header: '',
+    line: (row, added) =>
+      JSON.stringify(
+        Object.fromEntries([
+          ...Object.entries(row),
+          ...Object.entries(added).map(([name, value]) => [addedName(name, inputColumns), value]),
+        ]),
+      ) + '\n',
+  };
+}

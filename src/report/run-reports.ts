@@ -1,0 +1,135 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Json, Report, ReportAnswer } from '../job.js';
+import { type ResultRules, checkReport, describeErrors, refusal } from '../report-message.js';
+import type { Delivery } from './delivery.js';
+
+/** The run whose reports these are. */
+export interface ReportedRun {
+  job_id: string;
+  item_id: string;
+  run: number;
+}
+
+/** An answer to a reporter, with why it is refused in a word. */
+export type RunAnswer =
+  | (ReportAnswer & { accepted: true })
+  | (ReportAnswer & { accepted: false; because: 'invalid' | 'conflict' | 'undelivered' });
+
+interface FirstReport {
+  result: Json;
+  stop: boolean;
+  delivery: Promise<Delivery>;
+}
+
+/**
+ * The reports of one run, as the endpoint gets them: the first valid one is sent on to the item, and
+ * is accepted once the server has it. The same report again shares in its delivery.
+ */
+export class RunReports {
+  readonly run: ReportedRun;
+  /** Why the last refused report was refused. */
+  lastRefusal: string | undefined;
+  readonly #rules: ResultRules;
+  readonly #send: (report: Report, giveUp: AbortSignal) => Promise<Delivery>;
+  readonly #giveUp = new AbortController();
+  #first: FirstReport | undefined;
+  #open = 0;
+  #onIdle: (() => void) | undefined;
+  #onFirst: (() => void) | undefined;
+
+  constructor(
+    run: ReportedRun,
+    rules: ResultRules,
+    send: (report: Report, giveUp: AbortSignal) => Promise<Delivery>,
+  ) {
+    this.run = run;
+    this.#rules = rules;
+    this.#send = send;
+  }
+
+  /** Whether a valid report has come. */
+  get reported(): boolean {
+    return this.#first !== undefined;
+  }
+
+  /** Calls back when the first valid report comes. */
+  set onFirst(callback: (() => void) | undefined) {
+    this.#onFirst = callback;
+  }
+
+  async receive(body: unknown): Promise<RunAnswer> {
+    const checked = checkReport(body, this.#rules);
+    if ('errors' in checked) return this.#refuse(checked, 'invalid');
+    const { result, stop = false, ...ids } = checked.report;
+    for (const key of ['job_id', 'item_id', 'run'] as const) {
+      if (ids[key] === undefined || ids[key] === this.run[key]) continue;
+      const own = `this token is of ${key} ${this.run[key]}`;
+      return this.#refuse(refusal(`the report is of ${key} ${ids[key]}, ${own}`), 'invalid');
+    }
+    const duplicate = this.#first !== undefined;
+    if (this.#first !== undefined && !isDeepStrictEqual(this.#first.result, result)) {
+      return this.#refuse(refusal('another result was reported before'), 'conflict');
+    }
+    this.#first ??= { result, stop, delivery: this.#deliver(result, stop) };
+    this.#onFirst?.();
+    let delivery = await this.#first.delivery;
+    if (delivery === 'undelivered') {
+      // Given up on when its run ended: the item has it from there, and takes it twice.
+      delivery = await (this.#first.delivery = this.#deliver(result, stop));
+    }
+    switch (delivery) {
+      case 'delivered':
+        return duplicate ? { accepted: true, duplicate } : { accepted: true };
+      case 'settled':
+        return this.#refuse(refusal('the item is settled: its outcome is fixed'), 'conflict');
+      case 'undelivered':
+        return this.#refuse(
+          refusal('the server does not take the report; it is delivered when the agent ends'),
+          'undelivered',
+        );
+    }
+  }
+
+  /** Counts a request, from its arrival to its answer or to the end of its connection. */
+  requestBegins(): () => void {
+    this.#open += 1;
+    let ended = false;
+    return () => {
+      if (ended) return;
+      ended = true;
+      this.#open -= 1;
+      if (this.#open === 0) this.#onIdle?.();
+    };
+  }
+
+  /**
+   * To be called when the agent has ended: returns when every request has been answered.
+   * @returns the valid report that could not be delivered, if there is one.
+   */
+  async finish(): Promise<{ result: Json; stop: boolean } | undefined> {
+    if (this.#open > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
+    if (this.#first === undefined) return undefined;
+    // Nobody waits for the answer any more: what is not delivered by now goes home with the agent.
+    this.#giveUp.abort();
+    const { result, stop, delivery } = this.#first;
+    return (await delivery) === 'undelivered' ? { result, stop } : undefined;
+  }
+
+  #deliver(result: Json, stop: boolean): Promise<Delivery> {
+    const giveUp = this.#giveUp.signal.aborted
+      ? AbortSignal.timeout(LATE_DELIVERY_MS)
+      : this.#giveUp.signal;
+    return this.#send({ result, ...(stop && { stop }), ...this.run }, giveUp);
+  }
+
+  #refuse(
+    { errors }: ReturnType<typeof refusal>,
+    because: 'invalid' | 'conflict' | 'undelivered',
+  ): RunAnswer {
+    // A conflict says nothing against the first report.
+    if (because === 'invalid') this.lastRefusal = describeErrors(errors);
+    return { accepted: false, errors, because };
+  }
+}
+
+const LATE_DELIVERY_MS = 5000;

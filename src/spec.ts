@@ -1,0 +1,138 @@
+/**
+ * Checks a job's spec, with the same rules wherever a job is started: in the command line, in the
+ * client and in the workflow itself (which also people reach who use the Temporal CLI).
+ */
+import { z } from 'zod';
+import {
+  type AgentRoute,
+  type AgentSpec,
+  type JobSettings,
+  type JobSpec,
+  DEFAULT_LIMITS,
+  DEFAULT_MAX_CONCURRENCY,
+  MAX_CONCURRENCY,
+  MAX_RESULT_BYTES,
+  MAX_SCHEMA_BYTES,
+  defaultOutputPath,
+} from './job.js';
+import { SchemaError, compileSchema } from './schema.js';
+
+/** The spec is not usable. The message has one line per problem: `field.path: what is wrong`. */
+export class SpecError extends Error {
+  override name = 'SpecError';
+  readonly problems: string[];
+
+  constructor(problems: string[]) {
+    super(problems.join('\n'));
+    this.problems = problems;
+  }
+}
+
+const text = z.string().min(1, 'must not be empty');
+const absolutePath = text.refine((path) => path.startsWith('/'), {
+  message: 'must be an absolute path: a worker may run in another folder',
+});
+const seconds = (min: number, max: number) => z.number().min(min).max(max);
+
+const command = z.strictObject({
+  command: z
+    .array(z.string())
+    .min(1, 'needs a program')
+    .refine((argv) => argv[0] !== '', {
+      message: 'needs a program',
+    }),
+  cwd: absolutePath.optional(),
+});
+const external = z.strictObject({ external: z.literal(true) });
+const activity = z.strictObject({ activity: text, task_queue: text });
+
+const spec = z.strictObject({
+  csv_path: absolutePath,
+  instruction: text,
+  // The kind is settled by its key first, so that a mistake is told about the kind that was meant.
+  agent: z.unknown().transform((agent, context): AgentSpec => {
+    const kinds = { command, external, activity };
+    for (const [key, kind] of Object.entries(kinds)) {
+      if (typeof agent !== 'object' || agent === null || !Object.hasOwn(agent, key)) continue;
+      const parsed = kind.safeParse(agent);
+      if (parsed.success) return parsed.data;
+      for (const { message, path } of parsed.error.issues) {
+        context.addIssue({ code: 'custom', message, path });
+      }
+      return z.NEVER;
+    }
+    context.addIssue({
+      code: 'custom',
+      message:
+        'must be {"command": [...]}, {"external": true} or {"activity": NAME, "task_queue": QUEUE}',
+    });
+    return z.NEVER;
+  }),
+  id_column: text.optional(),
+  output_csv_path: absolutePath.regex(/\.(csv|jsonl)$/i, 'must end in .csv or .jsonl').optional(),
+  overwrite: z.boolean().optional(),
+  output_schema: z.union([z.record(z.string(), z.json()), z.boolean()]).optional(),
+  max_concurrency: z.int().min(1).max(MAX_CONCURRENCY).optional(),
+  max_runtime_seconds: seconds(0.1, 7 * 86_400).optional(),
+  max_attempts: z.int().min(1).max(100).optional(),
+  report_grace_seconds: seconds(0, 3600).optional(),
+  exit_grace_seconds: seconds(0, 3600).optional(),
+  max_result_bytes: z.int().min(1).max(MAX_RESULT_BYTES).optional(),
+});
+
+/**
+ * @returns the spec, typed, with nothing filled in.
+ * @throws {SpecError} naming every field that is unknown, missing, ill-typed or out of range.
+ */
+export function parseSpec(input: unknown): JobSpec {
+  const parsed = spec.safeParse(input);
+  if (!parsed.success) {
+    throw new SpecError(
+      parsed.error.issues.map(({ path, message }) =>
+        path.length > 0 ? `${path.join('.')}: ${message}` : message,
+      ),
+    );
+  }
+  checkSchema(parsed.data.output_schema);
+  return parsed.data;
+}
+
+function checkSchema(schema: JobSpec['output_schema']): void {
+  if (schema === undefined) return;
+  const bytes = new TextEncoder().encode(JSON.stringify(schema)).length;
+  if (bytes > MAX_SCHEMA_BYTES) {
+    throw new SpecError([
+      `output_schema: is ${bytes} bytes, at most ${MAX_SCHEMA_BYTES} are taken`,
+    ]);
+  }
+  try {
+    compileSchema(schema);
+  } catch (error) {
+    if (error instanceof SchemaError) throw new SpecError([`output_schema${error.message}`]);
+    throw error;
+  }
+}
+
+/** The settings that the workflows run by: the spec with every default filled in. */
+export function settingsOf(spec: JobSpec, jobId: string): JobSettings {
+  return {
+    csv_path: spec.csv_path,
+    output_csv_path: spec.output_csv_path ?? defaultOutputPath(spec.csv_path, jobId),
+    max_concurrency: spec.max_concurrency ?? DEFAULT_MAX_CONCURRENCY,
+    agent: routeOf(spec.agent),
+    limits: {
+      max_runtime_seconds: spec.max_runtime_seconds ?? DEFAULT_LIMITS.max_runtime_seconds,
+      max_attempts: spec.max_attempts ?? DEFAULT_LIMITS.max_attempts,
+      report_grace_seconds: spec.report_grace_seconds ?? DEFAULT_LIMITS.report_grace_seconds,
+      exit_grace_seconds: spec.exit_grace_seconds ?? DEFAULT_LIMITS.exit_grace_seconds,
+      max_result_bytes: spec.max_result_bytes ?? DEFAULT_LIMITS.max_result_bytes,
+    },
+    ...(spec.output_schema === undefined ? {} : { output_schema: spec.output_schema }),
+  };
+}
+
+function routeOf(agent: AgentSpec): AgentRoute {
+  if ('command' in agent) return { kind: 'process' };
+  if ('external' in agent) return { kind: 'external' };
+  return { kind: 'activity', activity: agent.activity, task_queue: agent.task_queue };
+}

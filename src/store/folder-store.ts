@@ -1,0 +1,88 @@
+import { randomUUID } from 'node:crypto';
+import { link, mkdir, open, readFile, readdir, rename, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { BlobStore } from './blob-store.js';
+
+const ID_KEY = 'store-id';
+
+/** A job store in a folder: a key is a path below it. */
+export class FolderStore implements BlobStore {
+  readonly location: string;
+  #id: string | undefined;
+
+  constructor(folder: string) {
+    this.location = folder;
+  }
+
+  async id(): Promise<string> {
+    if (this.#id === undefined) {
+      await this.putIfAbsent(ID_KEY, randomUUID());
+      this.#id = await this.get(ID_KEY);
+    }
+    return this.#id!;
+  }
+
+  async put(key: string, value: string): Promise<void> {
+    await rename(await this.#writeTemporary(key, value), this.#path(key));
+  }
+
+  async putIfAbsent(key: string, value: string): Promise<boolean> {
+    const temporary = await this.#writeTemporary(key, value);
+    try {
+      // Unlike a rename, a link fails where the name is taken.
+      await link(temporary, this.#path(key));
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+      throw error;
+    } finally {
+      await unlink(temporary);
+    }
+  }
+
+  async get(key: string): Promise<string | undefined> {
+    try {
+      return await readFile(this.#path(key), 'utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  async list(prefix: string): Promise<string[]> {
+    try {
+      const entries = await readdir(this.#path(prefix), { withFileTypes: true });
+      return entries
+        .filter(({ name }) => !name.startsWith(TEMPORARY))
+        .map((entry) => prefix + entry.name + (entry.isDirectory() ? '/' : ''))
+        .toSorted();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      throw error;
+    }
+  }
+
+  #path(key: string): string {
+    return join(this.location, key);
+  }
+
+  async #writeTemporary(key: string, value: string): Promise<string> {
+    const folder = dirname(this.#path(key));
+    // Rows and results may be confidential: for this user only.
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const path = join(folder, `${TEMPORARY}${randomUUID()}`);
+    const file = await open(path, 'wx', 0o600);
+    try {
+      await file.writeFile(value);
+      await file.sync();
+    } catch (error) {
+      await unlink(path);
+      throw error;
+    } finally {
+      await file.close();
+    }
+    return path;
+  }
+}
+
+const TEMPORARY = '.tmp-';

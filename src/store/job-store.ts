@@ -1,0 +1,169 @@
+import type { Counts, JobSpec, JobSummary, Json, ResultRef, RowOutcome } from '../job.js';
+import type { BlobStore } from './blob-store.js';
+
+/** Rows in a page of the input's snapshot. */
+export const PAGE_ROWS = 500;
+
+/** A job as its store knows it, written once its snapshot is complete. */
+export interface JobRecord {
+  job_id: string;
+  spec: JobSpec;
+  output_csv_path: string;
+  columns: string[];
+  total: number;
+  created_at: string;
+}
+
+/** A row of the input, as snapshotted. */
+export interface StoredRow {
+  item_id: string;
+  /** The ID column's cell; empty where there is none. */
+  source_id: string;
+  row: { [column: string]: Json };
+}
+
+/** The first line of a batch of outcomes. */
+export interface BatchHeader {
+  at: string;
+  /** The job's counts with this batch. */
+  counts: Counts;
+}
+
+/**
+ * What a job keeps outside of Temporal, under `jobs/<job_id>/`:
+ * `job.json`, `pages/<n>.jsonl` (the input), `outcomes/<n>.jsonl`, `results/<row>.json` (large ones),
+ * `logs/<row>.<attempt>.<run>.txt`, `summary.json`. Pages, batches and results never change once written.
+ */
+export class JobStore {
+  readonly blobs: BlobStore;
+
+  constructor(blobs: BlobStore) {
+    this.blobs = blobs;
+  }
+
+  async jobIds(): Promise<string[]> {
+    const keys = await this.blobs.list('jobs/');
+    return keys.map((key) => key.slice('jobs/'.length, -1));
+  }
+
+  job(jobId: string): StoredJob {
+    return new StoredJob(this.blobs, jobId);
+  }
+}
+
+/** One job's part of the store. */
+export class StoredJob {
+  readonly jobId: string;
+  readonly #blobs: BlobStore;
+  readonly #prefix: string;
+
+  constructor(blobs: BlobStore, jobId: string) {
+    this.#blobs = blobs;
+    this.jobId = jobId;
+    this.#prefix = `jobs/${jobId}/`;
+  }
+
+  async record(): Promise<JobRecord | undefined> {
+    return this.#read<JobRecord>('job.json');
+  }
+
+  async saveRecord(record: JobRecord): Promise<void> {
+    await this.#put('job.json', JSON.stringify(record, null, 2));
+  }
+
+  async savePage(page: number, rows: StoredRow[]): Promise<void> {
+    await this.#put(pageKey(page), lines(rows));
+  }
+
+  /** @throws where the job has no such page: its snapshot is not complete or not in this store. */
+  async page(page: number): Promise<StoredRow[]> {
+    const text = await this.#blobs.get(this.#prefix + pageKey(page));
+    if (text === undefined) throw new Error(`job ${this.jobId} has no page ${page} in the store`);
+    return parseLines<StoredRow>(text);
+  }
+
+  async row(rowIndex: number): Promise<StoredRow> {
+    const page = await this.page(Math.floor(rowIndex / PAGE_ROWS));
+    return page[rowIndex % PAGE_ROWS]!;
+  }
+
+  async saveOutcomes(batch: number, header: BatchHeader, outcomes: RowOutcome[]): Promise<void> {
+    await this.#putOnce(batchKey(batch), lines([header, ...outcomes]));
+  }
+
+  /** Keys of the batches, oldest first. */
+  async batches(): Promise<string[]> {
+    return this.#blobs.list(`${this.#prefix}outcomes/`);
+  }
+
+  async batch(key: string): Promise<{ header: BatchHeader; outcomes: RowOutcome[] }> {
+    const [header, ...outcomes] = parseLines<BatchHeader | RowOutcome>(
+      (await this.#blobs.get(key)) ?? '',
+    );
+    return { header: header as BatchHeader, outcomes: outcomes as RowOutcome[] };
+  }
+
+  /** What the last batch says of the job as a whole. */
+  async lastBatch(): Promise<BatchHeader | undefined> {
+    const last = (await this.batches()).at(-1);
+    return last === undefined ? undefined : (await this.batch(last)).header;
+  }
+
+  /** @returns the key under which {@link result} finds it. */
+  async saveResult(rowIndex: number, result: Json): Promise<string> {
+    const key = `results/${rowIndex}.json`;
+    await this.#put(key, JSON.stringify(result));
+    return key;
+  }
+
+  async result(ref: ResultRef): Promise<Json> {
+    if ('inline' in ref) return ref.inline;
+    const text = await this.#blobs.get(this.#prefix + ref.stored);
+    if (text === undefined) throw new Error(`job ${this.jobId} has no ${ref.stored} in the store`);
+    return JSON.parse(text) as Json;
+  }
+
+  async saveLog(
+    run: { row_index: number; attempt: number; run: number },
+    log: string,
+  ): Promise<void> {
+    await this.#put(`logs/${run.row_index}.${run.attempt}.${run.run}.txt`, log);
+  }
+
+  async summary(): Promise<JobSummary | undefined> {
+    return this.#read<JobSummary>('summary.json');
+  }
+
+  async saveSummary(summary: JobSummary): Promise<void> {
+    await this.#put('summary.json', JSON.stringify(summary, null, 2));
+  }
+
+  async #read<T>(key: string): Promise<T | undefined> {
+    const text = await this.#blobs.get(this.#prefix + key);
+    return text === undefined ? undefined : (JSON.parse(text) as T);
+  }
+
+  #put(key: string, value: string): Promise<void> {
+    return this.#blobs.put(this.#prefix + key, value);
+  }
+
+  async #putOnce(key: string, value: string): Promise<void> {
+    await this.#blobs.putIfAbsent(this.#prefix + key, value);
+  }
+}
+
+const number = (n: number) => String(n).padStart(8, '0');
+const pageKey = (page: number) => `pages/${number(page)}.jsonl`;
+const batchKey = (batch: number) => `outcomes/${number(batch)}.jsonl`;
+
+function lines(values: unknown[]): string {
+  return values.map((value) => JSON.stringify(value) + '\n').join('');
+}
+
+function parseLines<T>(text: string): T[] {
+  // JSON text holds no raw newline.
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as T);
+}

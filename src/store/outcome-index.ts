@@ -1,0 +1,42 @@
+import type { Outcome } from '../job.js';
+import type { StoredJob } from './job-store.js';
+
+/** Batches kept in memory: rows end nearly in input order, so those around a row are few. */
+const MAX_RECENT = 64;
+
+/** Outcomes by row, for reading a whole job page by page without holding its results. */
+export class OutcomeIndex {
+  readonly #job: StoredJob;
+  readonly #keys: string[];
+  /** Batch of each row, as an index into the keys; -1 where the row has no outcome. */
+  readonly #batchOf: Int32Array;
+  readonly #recent = new Map<number, Map<number, Outcome>>();
+
+  private constructor(job: StoredJob, keys: string[], batchOf: Int32Array) {
+    this.#job = job;
+    this.#keys = keys;
+    this.#batchOf = batchOf;
+  }
+
+  static async of(job: StoredJob, total: number): Promise<OutcomeIndex> {
+    const keys = await job.batches();
+    const batchOf = new Int32Array(total).fill(-1);
+    for (const [index, key] of keys.entries()) {
+      const { outcomes } = await job.batch(key);
+      for (const [row] of outcomes) batchOf[row] = index;
+    }
+    return new OutcomeIndex(job, keys, batchOf);
+  }
+
+  async get(rowIndex: number): Promise<Outcome | undefined> {
+    const batch = this.#batchOf[rowIndex];
+    if (batch === undefined || batch < 0) return undefined;
+    let outcomes = this.#recent.get(batch);
+    if (outcomes === undefined) {
+      outcomes = new Map((await this.#job.batch(this.#keys[batch]!)).outcomes);
+      this.#recent.set(batch, outcomes);
+      if (this.#recent.size > MAX_RECENT) this.#recent.delete(this.#recent.keys().next().value!);
+    }
+    return outcomes.get(rowIndex);
+  }
+}

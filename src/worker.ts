@@ -1,0 +1,101 @@
+import { fileURLToPath } from 'node:url';
+import { Client, Connection } from '@temporalio/client';
+import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { createControlActivities } from './activities/control.js';
+import { OpenJobs } from './activities/open-jobs.js';
+import { createAgentActivities } from './activities/run-agent.js';
+import { Guard } from './agent/guard.js';
+import { dataConverter } from './data-converter.js';
+import type { ServerConnection } from './config.js';
+import { agentTaskQueue } from './messages.js';
+import { ReportEndpoint } from './report/endpoint.js';
+import { FolderStore } from './store/folder-store.js';
+import { JobStore } from './store/job-store.js';
+
+/** Built by `npm run build`, for the sources and for the package alike. */
+const WORKFLOW_BUNDLE = fileURLToPath(new URL('../dist/workflow-bundle.js', import.meta.url));
+
+export interface AgentJobsWorkerOptions {
+  connection: ServerConnection['connectionOptions'];
+  namespace: string;
+  taskQueue: string;
+  storeFolder: string;
+  /** Agents at once on this host. */
+  concurrency: number;
+  /** Seconds that agents may go on after {@link AgentJobsWorker.shutdown}. */
+  drainSeconds: number;
+}
+
+/** A worker: workflows with their activities, and agents on a task queue of their own. */
+export interface AgentJobsWorker {
+  /** Ends when the worker has shut down; rejects where it cannot go on. */
+  done: Promise<void>;
+  /** Takes no more work, and lets agents finish while they are drained. A second call ends them now. */
+  shutdown(): void;
+}
+
+export async function startWorker(options: AgentJobsWorkerOptions): Promise<AgentJobsWorker> {
+  const { namespace, taskQueue, drainSeconds } = options;
+  const connection = await NativeConnection.connect(options.connection);
+  const client = new Client({
+    connection: await Connection.connect(options.connection),
+    namespace,
+    dataConverter,
+  });
+  const endpoint = await ReportEndpoint.listen();
+  const guard = new Guard();
+  const drain = new AbortController();
+  const store = new JobStore(new FolderStore(options.storeFolder));
+  const jobs = new OpenJobs(store);
+  const common = {
+    connection,
+    namespace,
+    dataConverter,
+    // Heartbeats go out every 5 s, against a timeout of 20.
+    maxHeartbeatThrottleInterval: 5000,
+    shutdownForceTime: (drainSeconds + 30) * 1000,
+  };
+
+  const [control, agents] = await Promise.all([
+    Worker.create({
+      ...common,
+      taskQueue,
+      workflowBundle: { codePath: WORKFLOW_BUNDLE },
+      activities: createControlActivities({ client, store, jobs }),
+      maxConcurrentActivityTaskExecutions: 500,
+      // A worker that was killed leaves its sticky queue behind; its workflows wait so long for it.
+      stickyQueueScheduleToStartTimeout: '2 s',
+    }),
+    Worker.create({
+      ...common,
+      taskQueue: agentTaskQueue(taskQueue),
+      activities: createAgentActivities({ client, jobs, endpoint, guard, drained: drain.signal }),
+      maxConcurrentActivityTaskExecutions: options.concurrency,
+    }),
+  ]);
+
+  let shuttingDown = false;
+  const shutdown = () => {
+    if (shuttingDown) return drain.abort();
+    shuttingDown = true;
+    setTimeout(() => drain.abort(), drainSeconds * 1000).unref();
+    for (const worker of [control, agents]) if (worker.getState() === 'RUNNING') worker.shutdown();
+  };
+  const run = async () => {
+    try {
+      await Promise.all([control.run(), agents.run()]);
+    } finally {
+      shutdown();
+      guard.close();
+      await endpoint.close();
+      await client.connection.close();
+      await connection.close();
+    }
+  };
+  return { done: run(), shutdown };
+}
+
+/** The command line handles signals itself. */
+export function installRuntime(): void {
+  Runtime.install({ shutdownSignals: [] });
+}

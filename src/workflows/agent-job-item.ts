@@ -1,0 +1,228 @@
+import {
+  ApplicationFailure,
+  CancellationScope,
+  CancelledFailure,
+  condition,
+  getExternalWorkflowHandle,
+  isCancellation,
+  proxyActivities,
+  rootCause,
+  setHandler,
+  upsertMemo,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { ControlActivities, ItemTask, JobRef } from '../activities/contract.js';
+import {
+  type AgentRoute,
+  type FailureReason,
+  type ItemLimits,
+  type Json,
+  type Outcome,
+  INLINE_RESULT_BYTES,
+  MAX_LOST_RUNS,
+  clip,
+} from '../job.js';
+import {
+  type ItemView,
+  OUTCOME_MEMO,
+  itemQuery,
+  reportSignal,
+  reportUpdate,
+  stopSignal,
+} from '../messages.js';
+import { resultBytes } from '../report-message.js';
+import { compileSchema } from '../schema.js';
+import { undecodableReason } from '../undecodable.js';
+import { type AttemptEnd, failureOf } from './attempt-end.js';
+import { runOwnActivity, runProcess } from './agent-run.js';
+import { ReportInbox } from './report-inbox.js';
+
+/** What the workflow of an item gets. */
+export interface ItemInput extends JobRef {
+  item_id: string;
+  row_index: number;
+  agent: AgentRoute;
+  limits: ItemLimits;
+  output_schema?: { [key: string]: Json } | boolean;
+}
+
+const { describeItem, saveResult } = proxyActivities<ControlActivities>({
+  startToCloseTimeout: '1 minute',
+});
+
+/**
+ * One row: has an agent work on it and waits for its report.
+ *
+ * The outcome is decided on recorded state only: once the agent has ended (or the deadline of an
+ * external item has passed, or the job is cancelled), the item is completed if a valid report is
+ * there. Which of report and end came first is never asked.
+ *
+ * @returns the outcome where it is `completed`; a failed item fails with the reason as error type and
+ *   the outcome as details; a cancelled one closes as Canceled with the outcome in its memo.
+ */
+export async function agentJobItem(input: ItemInput): Promise<Outcome> {
+  const unreadable = undecodableReason(input);
+  if (unreadable !== undefined) {
+    throw ApplicationFailure.nonRetryable(`the input could not be decoded: ${unreadable}`);
+  }
+  const { limits } = input;
+  const inbox = new ReportInbox(input, {
+    check: input.output_schema === undefined ? () => [] : compileSchema(input.output_schema),
+    max_result_bytes: limits.max_result_bytes,
+  });
+  const view: ItemView = {
+    job_id: input.job_id,
+    item_id: input.item_id,
+    row_index: input.row_index,
+    attempt: 1,
+    run: 0,
+    deadline: null,
+    reported: false,
+    refused_reports: [],
+    ...(input.output_schema === undefined ? {} : { output_schema: input.output_schema }),
+  };
+  let stopSent: Promise<void> | undefined;
+
+  // Registered before the first await: a report may be there before the item has begun.
+  const receive = (...messages: unknown[]) => {
+    const answer = inbox.receive(messages[0]);
+    if (inbox.accepted?.stop === true) stopSent ??= stopJob(input.item_id);
+    return answer;
+  };
+  setHandler(reportSignal, (...messages: unknown[]) => void receive(...messages));
+  setHandler(reportUpdate, receive);
+  setHandler(itemQuery, () => ({
+    ...view,
+    run: inbox.run,
+    reported: inbox.accepted !== undefined,
+    refused_reports: inbox.refused,
+  }));
+
+  let end: AttemptEnd | undefined;
+  let cancelled = false;
+  try {
+    for (;;) {
+      end = await attempt(input, view, inbox);
+      if (inbox.accepted !== undefined || end.permanent || view.attempt >= limits.max_attempts)
+        break;
+      const backoffMs = Math.min(60, 2 ** (view.attempt - 1)) * 1000;
+      if (await condition(() => inbox.accepted !== undefined, backoffMs)) break;
+      view.attempt += 1;
+    }
+  } catch (error) {
+    if (!isCancellation(error)) throw error;
+    cancelled = true;
+  }
+
+  return CancellationScope.nonCancellable(async () => {
+    // The job has to know of the stop before it learns that this item has ended.
+    await stopSent;
+    return close(input, view.attempt, inbox, end, cancelled);
+  });
+}
+
+/** One attempt: its runs, and the grace for a report that travels apart from the agent. */
+async function attempt(input: ItemInput, view: ItemView, inbox: ReportInbox): Promise<AttemptEnd> {
+  const { agent, limits } = input;
+  const refusedBefore = inbox.refused.at(-1);
+  const reported = () => inbox.accepted !== undefined;
+  const withRefusal = (end: AttemptEnd): AttemptEnd => {
+    const last = inbox.refused.at(-1);
+    return last === refusedBefore || end.refused_report !== undefined
+      ? end
+      : { ...end, refused_report: last!.errors };
+  };
+
+  if (agent.kind !== 'process' && view.prompt === undefined) {
+    try {
+      Object.assign(view, await describeItem(input));
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      return { reason: 'agent_error', error: rootCause(error) ?? String(error), permanent: true };
+    }
+  }
+
+  if (agent.kind === 'external') {
+    inbox.run += 1;
+    const waitMs = limits.max_runtime_seconds * 1000;
+    view.deadline = new Date(Date.now() + waitMs).toISOString();
+    await condition(reported, waitMs);
+    return withRefusal({
+      reason: 'timed_out',
+      error: `no report within ${limits.max_runtime_seconds} s`,
+    });
+  }
+
+  let end: AttemptEnd;
+  for (let lost = 0; ;) {
+    inbox.run += 1;
+    const run =
+      agent.kind === 'process'
+        ? await runProcess(input, view.attempt, inbox)
+        : await runOwnActivity(agent, input, view as ItemTask, view.attempt, inbox);
+    if (reported()) return failureOf(run, limits);
+    if (run.kind === 'released') continue;
+    end = failureOf(run, limits);
+    if (run.kind !== 'lost' || ++lost > MAX_LOST_RUNS) break;
+    // A report of the lost run may still be on its way, and counts until the next run begins.
+    if (await condition(reported, Math.min(30, 2 ** (lost - 1)) * 1000)) return end;
+  }
+  await condition(reported, limits.report_grace_seconds * 1000);
+  return withRefusal(end);
+}
+
+async function stopJob(itemId: string): Promise<void> {
+  const { parent } = workflowInfo();
+  if (parent === undefined) return;
+  try {
+    // Without a run ID: the job may have continued as new.
+    await CancellationScope.nonCancellable(() =>
+      getExternalWorkflowHandle(parent.workflowId).signal(stopSignal, {
+        reason: `item ${itemId} reported stop`,
+      }),
+    );
+  } catch {
+    // The job has closed: it starts no more rows anyway.
+  }
+}
+
+/** Closes the workflow with its outcome: the one place where outcomes are made. */
+async function close(
+  input: ItemInput,
+  attemptCount: number,
+  inbox: ReportInbox,
+  end: AttemptEnd | undefined,
+  cancelled: boolean,
+): Promise<Outcome> {
+  const closing = { attempt_count: attemptCount, completed_at: new Date().toISOString() };
+  if (inbox.accepted !== undefined) {
+    const { result, reported_at } = inbox.accepted;
+    const inline = resultBytes(result) <= INLINE_RESULT_BYTES;
+    const { job_id, store_id, row_index } = input;
+    return {
+      status: 'completed',
+      ...closing,
+      result: inline
+        ? { inline: result }
+        : { stored: await saveResult({ job_id, store_id, row_index, result }) },
+      reported_at,
+    };
+  }
+  if (cancelled || end === undefined) {
+    const outcome: Outcome = { status: 'cancelled', ...closing, last_error: 'cancelled' };
+    upsertMemo({ [OUTCOME_MEMO]: outcome });
+    throw new CancelledFailure('cancelled');
+  }
+  const reason: FailureReason =
+    end.refused_report === undefined || end.reason === 'timed_out' ? end.reason : 'invalid_report';
+  const lastError = clip(
+    end.refused_report === undefined ? end.error : `${end.error}; refused: ${end.refused_report}`,
+  );
+  const outcome: Outcome = { status: 'failed', ...closing, reason, last_error: lastError };
+  throw ApplicationFailure.create({
+    type: reason,
+    message: `${reason}: ${lastError}`,
+    nonRetryable: true,
+    details: [outcome],
+  });
+}

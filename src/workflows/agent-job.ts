@@ -1,0 +1,219 @@
+import {
+  ApplicationFailure,
+  CancellationScope,
+  CancelledFailure,
+  condition,
+  continueAsNew,
+  proxyActivities,
+  rootCause,
+  setCurrentDetails,
+  setHandler,
+  upsertMemo,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { ControlActivities, JobRef } from '../activities/contract.js';
+import {
+  type JobProgress,
+  type JobSpec,
+  type JobSummary,
+  clip,
+  jobIdProblem,
+  verdictOf,
+} from '../job.js';
+import {
+  INVALID_INPUT_FAILURE,
+  JOB_FAILED_FAILURE,
+  OPENED_MEMO,
+  SUMMARY_MEMO,
+  progressQuery,
+  stopSignal,
+  verdictAttribute,
+} from '../messages.js';
+import { SpecError, parseSpec, settingsOf } from '../spec.js';
+import { undecodableReason } from '../undecodable.js';
+import { ItemWindow } from './item-window.js';
+import { jobDetails } from './job-details.js';
+import { type JobState, addFailure, progressOf, sample, summaryOf } from './job-state.js';
+import { OutcomeLog } from './outcome-log.js';
+import { RowSource } from './row-source.js';
+
+const { openInput } = proxyActivities<ControlActivities>({
+  startToCloseTimeout: '1 hour',
+  heartbeatTimeout: '30 seconds',
+  retry: { maximumInterval: '10 seconds' },
+});
+const { exportResults } = proxyActivities<ControlActivities>({
+  startToCloseTimeout: '1 hour',
+  heartbeatTimeout: '30 seconds',
+  // A disk that stays full must not keep the job from closing: `results --output` recovers.
+  retry: { maximumInterval: '10 seconds', maximumAttempts: 10 },
+});
+
+/** Items that are asked for are given so long to end when their job is cancelled. */
+const CANCEL_TIMEOUT = '60 seconds';
+
+/**
+ * One job: opens the input, keeps up to `max_concurrency` items in flight, and writes the output.
+ *
+ * @param input a {@link JobSpec}; null in a run that continues an earlier one.
+ * @param carried what the run before this one left.
+ * @returns the summary where the verdict is succeeded, partial or stopped. A job whose verdict is
+ *   failed fails with the summary as details; a cancelled one closes as Canceled, its summary in its memo.
+ */
+export async function agentJob(input: unknown, carried?: JobState): Promise<JobSummary> {
+  const { workflowId: jobId, namespace } = workflowInfo();
+  let state = carried;
+  let window: ItemWindow | undefined;
+  let phase: JobProgress['state'] = 'opening';
+  let stopReason: string | null = carried?.stop_reason ?? null;
+  let cancelled = carried?.cancelled ?? false;
+  let changed = true;
+
+  // Registered before the first await: a stop may come before the input is open.
+  setHandler(stopSignal, (...messages: unknown[]) => {
+    stopReason ??= stopReasonIn(messages[0]);
+    if (state !== undefined) state.stop_reason = stopReason;
+    changed = true;
+  });
+  const progress = () =>
+    progressOf(
+      { jobId, startedAt: workflowInfo().startTime, phase, stopReason },
+      state,
+      window?.size ?? 0,
+    );
+  setHandler(progressQuery, progress);
+
+  if (state === undefined) {
+    state = await open(jobId, input);
+    state.stop_reason = stopReason;
+  }
+  const job = state;
+  const ref: JobRef = { job_id: jobId, store_id: job.store_id };
+  CancellationScope.current().cancelRequested.catch(() => {
+    cancelled = true;
+    changed = true;
+  });
+
+  // What saves the results has to go on when the job is cancelled.
+  return CancellationScope.nonCancellable(async () => {
+    const log = new OutcomeLog(ref, job);
+    const items = new ItemWindow(
+      ref,
+      job,
+      ({ row_index, item_id, outcome }) => {
+        job.counts = { ...job.counts, [outcome.status]: job.counts[outcome.status] + 1 };
+        if (outcome.status === 'failed') addFailure(job, { item_id, ...outcome });
+        log.add(row_index, outcome);
+        changed = true;
+      },
+      () => (changed = true),
+    );
+    window = items;
+    const rows = new RowSource(ref, job, () => (changed = true));
+
+    for (;;) {
+      changed = false;
+      sample(job, Date.now());
+      const halted = cancelled || job.stop_reason !== null;
+      phase = cancelled ? 'cancelling' : halted ? 'stopping' : 'running';
+      setCurrentDetails(jobDetails(progress(), namespace));
+      if (cancelled) break;
+      if (workflowInfo().continueAsNewSuggested) {
+        if (items.starting === 0) {
+          // Items that end from here on are left to the next run, which finds them closed.
+          job.in_flight = items.handOver();
+          await log.drain();
+          job.cancelled = cancelled;
+          await continueAsNew<typeof agentJob>(null, job);
+        }
+      } else if (!halted && !log.backlogged) {
+        while (items.size < job.settings.max_concurrency) {
+          const next = items.redo.shift() ?? rows.next();
+          if (next === undefined) break;
+          items.start(...next);
+        }
+      }
+      if (items.size === 0 && (halted || rows.exhausted)) break;
+      await condition(() => changed);
+    }
+
+    if (cancelled) {
+      await items.cancel();
+      await condition(() => items.size === 0, CANCEL_TIMEOUT);
+      items.abandon(`did not end within ${CANCEL_TIMEOUT} of the cancel request`);
+    }
+    phase = 'exporting';
+    await log.drain();
+    const verdict = verdictOf({ counts: job.counts, total: job.total, cancelled });
+    const summary = summaryOf(jobId, job, verdict, new Date());
+    summary.output_error = await exportOutput(ref, summary);
+    phase = 'closed';
+    setCurrentDetails(jobDetails(progress(), namespace));
+    upsertMemo({ [SUMMARY_MEMO]: summary });
+    if (job.search_attributes) upsertSearchAttributes([{ key: verdictAttribute, value: verdict }]);
+    return close(summary);
+  });
+}
+
+/** @throws ApplicationFailure of type `InvalidInput` where there is something to mend. */
+async function open(jobId: string, input: unknown): Promise<JobState> {
+  const spec = readSpec(jobId, input);
+  const opened = await openInput({ job_id: jobId, spec });
+  const settings = settingsOf(spec, jobId);
+  const { csv_path, output_csv_path } = settings;
+  upsertMemo({ [OPENED_MEMO]: { csv_path, output_csv_path, total: opened.total } });
+  return {
+    ...opened,
+    settings,
+    next_row: 0,
+    counts: { completed: 0, failed: 0, cancelled: 0 },
+    in_flight: [],
+    next_batch: 0,
+    stop_reason: null,
+    cancelled: false,
+    failures: [],
+    started_at: workflowInfo().startTime.toISOString(),
+    samples: [],
+  };
+}
+
+function readSpec(jobId: string, input: unknown): JobSpec {
+  try {
+    const idProblem = jobIdProblem(jobId);
+    if (idProblem !== undefined) throw new SpecError([`job_id: ${idProblem}`]);
+    const unreadable = undecodableReason(input);
+    if (unreadable !== undefined) throw new SpecError([`could not be decoded: ${unreadable}`]);
+    return parseSpec(input);
+  } catch (error) {
+    if (!(error instanceof SpecError)) throw error;
+    throw ApplicationFailure.nonRetryable(error.message, INVALID_INPUT_FAILURE);
+  }
+}
+
+function stopReasonIn(message: unknown): string {
+  const reason = (message as { reason?: unknown } | null | undefined)?.reason;
+  return typeof reason === 'string' ? clip(reason, 200) : 'stop requested';
+}
+
+async function exportOutput(ref: JobRef, summary: JobSummary): Promise<string | null> {
+  try {
+    return await exportResults({ ...ref, summary });
+  } catch (error) {
+    return clip(rootCause(error) ?? String(error));
+  }
+}
+
+function close(summary: JobSummary): JobSummary {
+  const { verdict, completed, failed, cancelled, pending } = summary;
+  if (verdict === 'cancelled') throw new CancelledFailure('cancelled');
+  if (verdict === 'failed') {
+    throw ApplicationFailure.create({
+      type: JOB_FAILED_FAILURE,
+      message: `${completed} completed, ${failed} failed, ${cancelled} cancelled, ${pending} pending`,
+      nonRetryable: true,
+      details: [summary],
+    });
+  }
+  return summary;
+}

@@ -1,0 +1,189 @@
+import {
+  ApplicationFailure,
+  CancellationScope,
+  ChildWorkflowFailure,
+  ParentClosePolicy,
+  isCancellation,
+  proxyActivities,
+  rootCause,
+  startChild,
+} from '@temporalio/workflow';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import type { ControlActivities, JobRef } from '../activities/contract.js';
+import type { Outcome } from '../job.js';
+import { clip } from '../job.js';
+import { ITEM_WORKFLOW, itemWorkflowId, jobIdAttribute } from '../messages.js';
+import type { ItemInput, agentJobItem } from './agent-job-item.js';
+import type { JobState } from './job-state.js';
+
+/** Long polls of the server are limited, and the end of one item must not restart them all. */
+const ADOPTION_CHUNK = 32;
+/** The Web UI shows the summary in one line, and pushes all else off the screen for a longer one. */
+const MAX_SUMMARY_CHARS = 60;
+
+const { awaitItems, cancelItems } = proxyActivities<ControlActivities>({
+  // An item may run for as long as its agent; a waiting that is over is begun again.
+  startToCloseTimeout: '1 day',
+  heartbeatTimeout: '30 seconds',
+  retry: { maximumInterval: '10 seconds' },
+});
+
+/** Called once for each item that has settled. */
+export type OnSettled = (item: { row_index: number; item_id: string; outcome: Outcome }) => void;
+
+/**
+ * The items in flight: own children, whose end arrives as an event, and items adopted from the run
+ * before this one, whose end an activity waits for. Each settles exactly once.
+ */
+export class ItemWindow {
+  /** Items to start again, because the server no longer knows them. */
+  readonly redo: [row_index: number, item_id: string][] = [];
+  readonly #job: JobRef;
+  readonly #state: JobState;
+  readonly #onSettled: OnSettled;
+  readonly #onChange: () => void;
+  readonly #started = new Map<number, string>();
+  readonly #adopted = new Set<number>();
+  readonly #children = new CancellationScope();
+  #starting = 0;
+  #handedOver = false;
+
+  constructor(job: JobRef, state: JobState, onSettled: OnSettled, onChange: () => void) {
+    this.#job = job;
+    this.#state = state;
+    this.#onSettled = onSettled;
+    this.#onChange = onChange;
+    for (const [row, runId] of state.in_flight) this.#started.set(row, runId);
+    for (let from = 0; from < state.in_flight.length; from += ADOPTION_CHUNK) {
+      void this.#adopt(state.in_flight.slice(from, from + ADOPTION_CHUNK));
+    }
+  }
+
+  /** Slots taken. */
+  get size(): number {
+    return this.#starting + this.#started.size;
+  }
+
+  /** Items asked for whose start is not known yet: a job must not continue as new before it is. */
+  get starting(): number {
+    return this.#starting;
+  }
+
+  /** @returns the items in flight, which from now on settle no more: the next run adopts them. */
+  handOver(): JobState['in_flight'] {
+    this.#handedOver = true;
+    return [...this.#started];
+  }
+
+  start(rowIndex: number, itemId: string): void {
+    this.#starting += 1;
+    void this.#children.run(() => this.#run(rowIndex, itemId));
+  }
+
+  /** Asks all items in flight to end; those that do settle as usual. */
+  async cancel(): Promise<void> {
+    this.#children.cancel();
+    const items = [...this.#started].filter(([row]) => this.#adopted.has(row));
+    if (items.length > 0) await cancelItems({ ...ref(this.#job), items });
+  }
+
+  /** Settles what is left, without waiting for its end. */
+  abandon(lastError: string): void {
+    const completed_at = new Date().toISOString();
+    for (const row of [...this.#started.keys()]) {
+      const ended = { attempt_count: 1, last_error: lastError, completed_at };
+      this.#settle(row, `row-${row + 1}`, { status: 'cancelled', ...ended });
+    }
+  }
+
+  async #run(rowIndex: number, itemId: string): Promise<void> {
+    const { settings, search_attributes } = this.#state;
+    const { agent, limits, output_schema } = settings;
+    const input: ItemInput = {
+      ...ref(this.#job),
+      item_id: itemId,
+      row_index: rowIndex,
+      agent,
+      limits,
+      ...(output_schema === undefined ? {} : { output_schema }),
+    };
+    let child;
+    try {
+      child = await startChild<typeof agentJobItem>(ITEM_WORKFLOW, {
+        workflowId: itemWorkflowId(this.#job.job_id, itemId),
+        args: [input],
+        staticSummary: clip(itemId, MAX_SUMMARY_CHARS),
+        // The other policies end the items in flight when the job continues as new.
+        parentClosePolicy: ParentClosePolicy.ABANDON,
+        ...(search_attributes && {
+          typedSearchAttributes: [{ key: jobIdAttribute, value: this.#job.job_id }],
+        }),
+      });
+    } catch (error) {
+      this.#starting -= 1;
+      // Cancelled before it began: the row stays pending.
+      if (!isCancellation(error)) this.#notStarted(rowIndex, itemId, error);
+      this.#onChange();
+      return;
+    }
+    this.#starting -= 1;
+    this.#started.set(rowIndex, child.firstExecutionRunId);
+    this.#onChange();
+    try {
+      this.#settle(rowIndex, itemId, await child.result());
+    } catch (error) {
+      const outcome = outcomeIn(error);
+      if (outcome !== undefined) this.#settle(rowIndex, itemId, outcome);
+      // Cancelled, terminated, or broken: how, an activity finds out.
+      else void this.#adopt([[rowIndex, child.firstExecutionRunId]]);
+    }
+  }
+
+  /** The workflow ID is taken: by a leftover of a job of this ID that this server still knows. */
+  #notStarted(rowIndex: number, itemId: string, error: unknown): void {
+    this.#started.set(rowIndex, '');
+    const taken = error instanceof WorkflowExecutionAlreadyStartedError;
+    const why = taken ? 'a workflow of its ID is running' : (rootCause(error) ?? String(error));
+    this.#settle(rowIndex, itemId, {
+      status: 'failed',
+      attempt_count: 0,
+      reason: 'agent_error',
+      last_error: clip(`the item could not be started: ${why}`),
+      completed_at: new Date().toISOString(),
+    });
+  }
+
+  async #adopt(items: JobState['in_flight']): Promise<void> {
+    for (const [row] of items) this.#adopted.add(row);
+    let waiting = items;
+    while (waiting.length > 0) {
+      const { ended, gone } = await awaitItems({ ...ref(this.#job), items: waiting });
+      for (const { row_index, item_id, outcome } of ended)
+        this.#settle(row_index, item_id, outcome);
+      for (const [row, itemId] of gone) {
+        if (!this.#handedOver && this.#started.delete(row)) this.redo.push([row, itemId]);
+      }
+      if (gone.length > 0) this.#onChange();
+      if (this.#handedOver) return;
+      waiting = waiting.filter(([row]) => this.#started.has(row));
+    }
+  }
+
+  #settle(row_index: number, item_id: string, outcome: Outcome): void {
+    if (this.#handedOver || !this.#started.delete(row_index)) return;
+    this.#adopted.delete(row_index);
+    this.#onSettled({ row_index, item_id, outcome });
+  }
+}
+
+function ref({ job_id, store_id }: JobRef): JobRef {
+  return { job_id, store_id };
+}
+
+/** The outcome that a failed item carries as its details. */
+function outcomeIn(error: unknown): Outcome | undefined {
+  if (!(error instanceof ChildWorkflowFailure)) return undefined;
+  const { cause } = error;
+  if (!(cause instanceof ApplicationFailure)) return undefined;
+  return cause.details?.[0] as Outcome | undefined;
+}

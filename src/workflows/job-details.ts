@@ -1,0 +1,42 @@
+import type { JobProgress } from '../job.js';
+import { itemWorkflowId } from '../messages.js';
+
+/** The job as Markdown, for the current details in the Web UI. */
+export function jobDetails(progress: JobProgress, namespace: string): string {
+  const { total, completed, failed, cancelled, running, pending } = progress;
+  const done = completed + failed + cancelled;
+  const percent = total === 0 ? 0 : Math.floor((100 * done) / total);
+  const lines = [
+    `**${progress.state}**: ${done} of ${total} rows (${percent} %)`,
+    '',
+    '| completed | failed | cancelled | running | pending |',
+    '| --- | --- | --- | --- | --- |',
+    `| ${completed} | ${failed} | ${cancelled} | ${running} | ${pending} |`,
+  ];
+  if (progress.rows_per_second !== null && progress.state === 'running') {
+    const eta = progress.eta_seconds === null ? '' : `, ${duration(progress.eta_seconds)} to go`;
+    lines.push('', `${progress.rows_per_second.toFixed(1)} rows per second${eta}`);
+  }
+  if (progress.stop_reason !== null) lines.push('', `Stopping: ${escape(progress.stop_reason)}`);
+  if (progress.last_failures.length > 0) {
+    lines.push('', 'Last failures:', '');
+    for (const { item_id, reason, last_error } of progress.last_failures) {
+      const id = encodeURIComponent(itemWorkflowId(progress.job_id, item_id));
+      const link = `/namespaces/${encodeURIComponent(namespace)}/workflows/${id}`;
+      lines.push(`- [${escape(item_id)}](${link}) ${escape(`${reason}: ${last_error}`)}`);
+    }
+  }
+  lines.push('', `Output: ${escape(progress.output_csv_path)}`);
+  return lines.join('\n');
+}
+
+function duration(seconds: number): string {
+  if (seconds < 90) return `${Math.ceil(seconds)} s`;
+  if (seconds < 5400) return `${Math.ceil(seconds / 60)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}
+
+/** The Web UI renders Markdown: what comes from rows and agents is text, not markup. */
+function escape(text: string): string {
+  return text.replace(/\s+/g, ' ').replace(/[\\`*_{}[\]()<>#+!|~&$@:]/g, '\\$&');
+}

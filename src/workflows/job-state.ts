@@ -1,0 +1,109 @@
+import {
+  type Counts,
+  type FailureSample,
+  type JobProgress,
+  type JobSettings,
+  type JobSummary,
+  type Verdict,
+  MAX_FAILURE_SAMPLES,
+  clip,
+  ended,
+} from '../job.js';
+
+/**
+ * What a job carries from one run to the next when it continues as new: counts, settings, row
+ * numbers and run IDs. Rows, results and item IDs stay in the job store; under 100 KB.
+ */
+export interface JobState {
+  store_id: string;
+  settings: JobSettings;
+  search_attributes: boolean;
+  total: number;
+  /** The next row to start. */
+  next_row: number;
+  counts: Counts;
+  /** Items that have started and not settled, by their first run ID. */
+  in_flight: [row_index: number, run_id: string][];
+  /** The next batch of outcomes. */
+  next_batch: number;
+  stop_reason: string | null;
+  /** Whether the job is asked to end: the request itself stays with the run that got it. */
+  cancelled: boolean;
+  failures: FailureSample[];
+  started_at: string;
+  /** Ended rows at points in time, for the rate of late. */
+  samples: [at_ms: number, ended: number][];
+}
+
+const SAMPLE_EVERY_MS = 5000;
+const MAX_SAMPLES = 12;
+const MAX_SAMPLE_ERROR_CHARS = 200;
+
+export function addFailure(state: JobState, failure: FailureSample): void {
+  const last_error = clip(failure.last_error, MAX_SAMPLE_ERROR_CHARS);
+  state.failures = [...state.failures, { ...failure, last_error }].slice(-MAX_FAILURE_SAMPLES);
+}
+
+/** Notes the throughput, at most every five seconds. */
+export function sample(state: JobState, nowMs: number): void {
+  const last = state.samples.at(-1);
+  if (last !== undefined && nowMs - last[0] < SAMPLE_EVERY_MS) return;
+  const next: JobState['samples'][number] = [nowMs, ended(state.counts)];
+  state.samples = [...state.samples, next].slice(-MAX_SAMPLES);
+}
+
+/** What is known of a job before its input is open. */
+export interface JobSoFar {
+  jobId: string;
+  startedAt: Date;
+  phase: JobProgress['state'];
+  stopReason: string | null;
+}
+
+export function progressOf(
+  { jobId, startedAt, phase, stopReason }: JobSoFar,
+  state: JobState | undefined,
+  running: number,
+): JobProgress {
+  const counts = state?.counts ?? { completed: 0, failed: 0, cancelled: 0 };
+  const total = state?.total ?? 0;
+  const left = total - ended(counts);
+  const rate = state === undefined ? null : rateOf(state);
+  return {
+    job_id: jobId,
+    state: phase,
+    total,
+    ...counts,
+    running,
+    pending: left - running,
+    rows_per_second: rate,
+    eta_seconds: rate !== null && rate > 0 ? left / rate : null,
+    stop_reason: stopReason,
+    last_failures: state?.failures ?? [],
+    output_csv_path: state?.settings.output_csv_path ?? '',
+    started_at: startedAt.toISOString(),
+  };
+}
+
+function rateOf({ samples, counts }: JobState): number | null {
+  const first = samples[0];
+  if (first === undefined) return null;
+  const seconds = (Date.now() - first[0]) / 1000;
+  return seconds >= 1 ? (ended(counts) - first[1]) / seconds : null;
+}
+
+export function summaryOf(jobId: string, state: JobState, verdict: Verdict, now: Date): JobSummary {
+  return {
+    job_id: jobId,
+    verdict,
+    total: state.total,
+    ...state.counts,
+    pending: state.total - ended(state.counts),
+    output_csv_path: state.settings.output_csv_path,
+    output_error: null,
+    stop_reason: state.stop_reason,
+    failures: state.failures,
+    started_at: state.started_at,
+    ended_at: now.toISOString(),
+  };
+}

@@ -1,0 +1,66 @@
+import { proxyActivities, sleep } from '@temporalio/workflow';
+import type { ControlActivities, JobRef } from '../activities/contract.js';
+import type { Outcome, RowOutcome } from '../job.js';
+import type { JobState } from './job-state.js';
+
+const { appendOutcomes } = proxyActivities<ControlActivities>({
+  startToCloseTimeout: '1 minute',
+  retry: { maximumInterval: '10 seconds' },
+});
+
+/** An outcome is some 6 KiB at most, a payload 2 MB. */
+const MAX_BATCH = 128;
+/** Outcomes that are worth a write of their own. */
+const FULL_BATCH = 64;
+/** The longest that an outcome waits for others to be written with it. */
+const FLUSH_AFTER = '2 seconds';
+/** Outcomes that may wait before no more rows are started: the store cannot be written. */
+const MAX_BACKLOG = 1000;
+
+/** Brings outcomes to the job store, in numbered batches, one write at a time. */
+export class OutcomeLog {
+  readonly #job: JobRef;
+  readonly #state: JobState;
+  #waiting: RowOutcome[] = [];
+  #writing: Promise<void> | undefined;
+  #flushPending = false;
+
+  constructor(job: JobRef, state: JobState) {
+    this.#job = job;
+    this.#state = state;
+  }
+
+  get backlogged(): boolean {
+    return this.#waiting.length >= MAX_BACKLOG;
+  }
+
+  add(rowIndex: number, outcome: Outcome): void {
+    this.#waiting.push([rowIndex, outcome]);
+    if (this.#waiting.length >= FULL_BATCH) {
+      this.#writing ??= this.#write();
+    } else if (!this.#flushPending) {
+      this.#flushPending = true;
+      void sleep(FLUSH_AFTER).then(() => {
+        this.#flushPending = false;
+        if (this.#waiting.length > 0) this.#writing ??= this.#write();
+      });
+    }
+  }
+
+  /** Writes all that waits. */
+  async drain(): Promise<void> {
+    while (this.#writing !== undefined || this.#waiting.length > 0) {
+      await (this.#writing ??= this.#write());
+    }
+  }
+
+  async #write(): Promise<void> {
+    do {
+      const outcomes = this.#waiting.splice(0, MAX_BATCH);
+      const batch = this.#state.next_batch++;
+      const { job_id, store_id } = this.#job;
+      await appendOutcomes({ job_id, store_id, batch, counts: this.#state.counts, outcomes });
+    } while (this.#waiting.length >= FULL_BATCH);
+    this.#writing = undefined;
+  }
+}

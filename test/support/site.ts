@@ -1,0 +1,163 @@
+/** A real server with what a test needs around it: a folder, a job store, workers, a client. */
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Client } from '@temporalio/client';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { parse } from 'csv-parse/sync';
+import { stringify } from 'csv-stringify/sync';
+import { AgentJobs, type JobSpec } from '../../src/client.js';
+import { dataConverter } from '../../src/data-converter.js';
+import {
+  type AgentJobsWorker,
+  type AgentJobsWorkerOptions,
+  startWorker,
+} from '../../src/worker.js';
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/** The command of the tests' agent, which does what its prompt says. */
+export const AGENT = [process.execPath, join(ROOT, 'test/support/agent.mjs')];
+
+/** A step of the tests' agent; see agent.mjs. */
+export type Step = [step: string, ...args: unknown[]];
+
+let cli: string | undefined;
+/** The path of the Temporal CLI. */
+export function temporalCli(): string {
+  cli ??= execFileSync(join(ROOT, 'temporal-dev.sh'), ['path'], { encoding: 'utf8' }).trim();
+  return cli;
+}
+
+let quiet = false;
+function quietRuntime(): void {
+  if (quiet) return;
+  quiet = true;
+  Runtime.install({ shutdownSignals: [], logger: new DefaultLogger('ERROR') });
+}
+
+export interface SiteOptions {
+  /** Dynamic configuration of the server, e.g. `{'limit.historyCount.suggestContinueAsNew': 100}`. */
+  dynamicConfig?: Record<string, string | number>;
+}
+
+export class Site {
+  readonly env: TestWorkflowEnvironment;
+  readonly client: Client;
+  readonly jobs: AgentJobs;
+  readonly folder: string;
+  readonly storeFolder: string;
+  readonly taskQueue: string;
+  readonly #workers: AgentJobsWorker[] = [];
+
+  /** Starts a server of its own; to be closed in the tests' `after`. */
+  static async open(options: SiteOptions = {}): Promise<Site> {
+    quietRuntime();
+    const config = Object.entries(options.dynamicConfig ?? {});
+    const env = await TestWorkflowEnvironment.createLocal({
+      server: {
+        executable: { type: 'existing-path', path: temporalCli() },
+        searchAttributes: [],
+        extraArgs: [
+          '--search-attribute',
+          'AgentJobId=Keyword',
+          '--search-attribute',
+          'AgentJobVerdict=Keyword',
+          ...config.flatMap(([key, value]) => ['--dynamic-config-value', `${key}=${value}`]),
+        ],
+      },
+    });
+    return new Site(env, await mkdtemp(join(tmpdir(), 'agent-jobs-test-')));
+  }
+
+  private constructor(env: TestWorkflowEnvironment, folder: string) {
+    this.env = env;
+    this.folder = folder;
+    this.storeFolder = join(folder, 'store');
+    this.taskQueue = `test-${process.pid}`;
+    this.client = new Client({ connection: env.connection, namespace: 'default', dataConverter });
+    this.jobs = new AgentJobs({
+      client: this.client,
+      taskQueue: this.taskQueue,
+      storeFolder: this.storeFolder,
+    });
+  }
+
+  /** A worker in this process; shut down with the site. */
+  async worker(options: Partial<AgentJobsWorkerOptions> = {}): Promise<AgentJobsWorker> {
+    const worker = await startWorker({
+      connection: { address: this.env.address },
+      namespace: 'default',
+      taskQueue: this.taskQueue,
+      storeFolder: this.storeFolder,
+      concurrency: 16,
+      drainSeconds: 1,
+      ...options,
+    });
+    this.#workers.push(worker);
+    return worker;
+  }
+
+  /** Environment of processes that are to work on this site: the CLI, `temporal`. */
+  get processEnv(): NodeJS.ProcessEnv {
+    return {
+      ...process.env,
+      TEMPORAL_ADDRESS: this.env.address,
+      TEMPORAL_NAMESPACE: 'default',
+      AGENT_JOBS_STORE: this.storeFolder,
+      AGENT_JOBS_TASK_QUEUE: this.taskQueue,
+    };
+  }
+
+  /** Writes a file into the site's folder. @returns its path. */
+  async file(name: string, content: string): Promise<string> {
+    const path = join(this.folder, name);
+    await writeFile(path, content);
+    return path;
+  }
+
+  /** A job's spec over rows of steps: columns `id` (`a`, …) and `steps`. */
+  async spec(rows: Record<string, Step[]>, spec: Partial<JobSpec> = {}): Promise<JobSpec> {
+    const cells = Object.entries(rows).map(([id, steps]) => [id, JSON.stringify(steps)]);
+    const name = `in-${Math.random().toString(36).slice(2, 10)}.csv`;
+    return {
+      csv_path: await this.file(name, stringify([['id', 'steps'], ...cells])),
+      instruction: '{steps}',
+      id_column: 'id',
+      agent: { command: AGENT },
+      report_grace_seconds: 1,
+      ...spec,
+    };
+  }
+
+  async close(): Promise<void> {
+    for (const worker of this.#workers) worker.shutdown();
+    await Promise.allSettled(this.#workers.map((worker) => worker.done));
+    await this.env.teardown();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Reads an output CSV: a record per line. */
+export async function readOutput(path: string): Promise<Record<string, string>[]> {
+  return parse(await readFile(path, 'utf8'), { columns: true });
+}
+
+/** Waits until the condition gives a value, and fails naming what was waited for. */
+export async function until<T>(
+  what: string,
+  condition: () => T | undefined | false | Promise<T | undefined | false>,
+  timeoutMs = 30_000,
+): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const value = await condition();
+    if (value !== undefined && value !== false) return value;
+    if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
+    await delay(20);
+  }
+}
