@@ -89,11 +89,10 @@ lock() {
       if ln -sn "$mine" "$file.clearing" 2>/dev/null; then
         [[ $(readlink "$file" 2>/dev/null) != "$holder" ]] || rm -f "$file"
         rm -f "$file.clearing"
-        continue
       fi
     fi
     ((SECONDS - begun < $2)) ||
-      die "Cannot get the lock $file (held by process ${holder%% *})." \
+      die "Cannot get the lock $file${holder:+, held by process ${holder%% *}}." \
         "If no other $(basename "$SELF") is at work, remove $file and $file.clearing."
     if [[ -z $told && -n $holder ]] && ((SECONDS - begun > 1)); then
       say "Waiting for process ${holder%% *}, which is at the same work ..."
@@ -138,7 +137,7 @@ runs() { [[ -f $1 && -x $1 ]] && "$1" --version >/dev/null 2>&1; }
 
 cache_folder() {
   local base=${XDG_CACHE_HOME:-}
-  if [[ -z $base ]]; then
+  if [[ $base != /* ]]; then # unset, or to be ignored by its own rules
     [[ -n ${HOME:-} ]] || return 1
     base=$HOME/.cache
   fi

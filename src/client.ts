@@ -19,7 +19,14 @@ import {
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
 } from '@temporalio/client';
-import { type ItemSummary, items, knownOutcomes, listItems } from './client/job-items.js';
+import {
+  type ExternalTask,
+  type ItemSummary,
+  externalTask,
+  items,
+  knownOutcomes,
+  listItems,
+} from './client/job-items.js';
 import { JobNotFound, type JobStatus, jobStatus } from './client/job-status.js';
 import { serverConnection, storeFolder, taskQueue } from './config.js';
 import { dataConverter } from './data-converter.js';
@@ -47,7 +54,8 @@ import { FolderStore } from './store/folder-store.js';
 import { JobStore, type StoredJob } from './store/job-store.js';
 
 export type * from './job.js';
-export type { ItemSummary } from './client/job-items.js';
+export type { OwnActivityInput } from './activities/contract.js';
+export type { ExternalTask, ItemSummary } from './client/job-items.js';
 export { JobNotFound, type JobStatus } from './client/job-status.js';
 export { SpecError } from './spec.js';
 
@@ -288,6 +296,15 @@ export class JobHandle {
   /** The items in input order. @param status only those of this status. */
   items(status?: ItemStatus): AsyncGenerator<ItemSummary> {
     return listItems(this.#client, this.#stored, status);
+  }
+
+  /**
+   * What there is to do for an item of an external agent, to be reported by {@link AgentJobs.report}.
+   * @returns undefined where there is nothing to do: it has been reported, or has not begun.
+   * @throws where no worker answers within seconds.
+   */
+  async task(itemId: string): Promise<ExternalTask | undefined> {
+    return externalTask(this.#client, this.jobId, itemId);
   }
 
   #handle() {

@@ -15,6 +15,8 @@ import { JobStore } from './store/job-store.js';
 /** Built by `npm run build`, for the sources and for the package alike. */
 const WORKFLOW_BUNDLE = fileURLToPath(new URL('../dist/workflow-bundle.js', import.meta.url));
 
+const MAX_RECONNECT_BACKOFF_MS = 1000;
+
 export interface AgentJobsWorkerOptions {
   connection: ServerConnection['connectionOptions'];
   namespace: string;
@@ -38,7 +40,11 @@ export async function startWorker(options: AgentJobsWorkerOptions): Promise<Agen
   const { namespace, taskQueue, drainSeconds } = options;
   const connection = await NativeConnection.connect(options.connection);
   const client = new Client({
-    connection: await Connection.connect(options.connection),
+    connection: await Connection.connect({
+      ...options.connection,
+      // The default waits up to two minutes: a server that is back has items waiting for reports.
+      channelArgs: { 'grpc.max_reconnect_backoff_ms': MAX_RECONNECT_BACKOFF_MS },
+    }),
     namespace,
     dataConverter,
   });

@@ -537,7 +537,7 @@ describe('installing the CLI', () => {
   it('builds it once for all who ask at the same time, and says so', async () => {
     const { env, installed } = machine({
       go: `echo "$@" >>"$FOLDER/calls"
-        until [ -e "$FOLDER/go-on" ]; do sleep 0.05; done
+        while [ -d "$FOLDER" ] && [ ! -e "$FOLDER/go-on" ]; do sleep 0.05; done
         ${standIn} >"$GOBIN/temporal" && chmod +x "$GOBIN/temporal"`,
       curl: 'exit 1',
     });

@@ -13,7 +13,7 @@ export interface OpenJob {
   record: JobRecord;
   stored: StoredJob;
   rules: ResultRules;
-  prompt(row: { [column: string]: Json }): string;
+  prompt: (row: { [column: string]: Json }) => string;
 }
 
 const MAX_OPEN = 100;

@@ -1,7 +1,7 @@
-import type { Client } from '@temporalio/client';
+import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { itemOutcome } from '../item-outcome.js';
-import type { ItemStatus, Outcome } from '../job.js';
-import { ITEM_WORKFLOW, itemWorkflowId } from '../messages.js';
+import type { ItemStatus, Json, Outcome } from '../job.js';
+import { ITEM_WORKFLOW, type ItemView, itemQuery, itemWorkflowId } from '../messages.js';
 import type { OutcomeOf } from '../output/export.js';
 import { PAGE_ROWS, type StoredJob } from '../store/job-store.js';
 import { OutcomeIndex } from '../store/outcome-index.js';
@@ -16,6 +16,14 @@ export interface ItemSummary {
   attempt_count: number;
   last_error: string | null;
 }
+
+/** What an external agent needs to know of an item that is its to do. */
+export type ExternalTask = Pick<ItemView, 'job_id' | 'item_id' | 'run' | 'output_schema'> & {
+  prompt: string;
+  row: { [column: string]: Json };
+  /** ISO 8601. */
+  deadline: string;
+};
 
 /** Outcomes reach the store within seconds of an item's end. */
 const STORE_LAG_MS = 60_000;
@@ -81,6 +89,37 @@ export async function* listItems(
       if (status === undefined || item.status === status) yield item;
     }
   }
+}
+
+/** The item may have to be replayed by its worker; without one, the server would wait for longer. */
+const TASK_TIMEOUT_MS = 10_000;
+
+/** @returns undefined where an external agent has nothing to do, or not yet. */
+export async function externalTask(
+  client: Client,
+  jobId: string,
+  itemId: string,
+): Promise<ExternalTask | undefined> {
+  const handle = client.workflow.getHandle(itemWorkflowId(jobId, itemId));
+  let view: ItemView;
+  try {
+    view = await client.withDeadline(Date.now() + TASK_TIMEOUT_MS, () => handle.query(itemQuery));
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  }
+  const { job_id, item_id, run, prompt, row, output_schema, deadline, reported } = view;
+  // An item that has only begun knows neither; one of another agent has no deadline here.
+  if (reported || prompt === undefined || row === undefined || deadline === null) return undefined;
+  return {
+    job_id,
+    item_id,
+    run,
+    prompt,
+    row,
+    deadline,
+    ...(output_schema !== undefined && { output_schema }),
+  };
 }
 
 /** The workflows of a job's items. A job ID holds no quote. */

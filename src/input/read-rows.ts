@@ -19,7 +19,7 @@ export interface InputRows {
    * The columns in the order of the header, or of first use for JSON Lines. Complete once `rows`
    * has ended; for CSV from the first row on.
    */
-  columns(): string[];
+  columns: () => string[];
 }
 
 // A quote that is never closed would otherwise gather the rest of the file in memory.

@@ -46,6 +46,9 @@ export interface ItemInput extends JobRef {
   output_schema?: { [key: string]: Json } | boolean;
 }
 
+/** A worker that was cut off from the server has so long to deliver before it is replaced. */
+const LOST_BACKOFF_SECONDS = 5;
+
 const { describeItem, saveResult } = proxyActivities<ControlActivities>({
   startToCloseTimeout: '1 minute',
 });
@@ -165,7 +168,8 @@ async function attempt(input: ItemInput, view: ItemView, inbox: ReportInbox): Pr
     end = failureOf(run, limits);
     if (run.kind !== 'lost' || ++lost > MAX_LOST_RUNS) break;
     // A report of the lost run may still be on its way, and counts until the next run begins.
-    if (await condition(reported, Math.min(30, 2 ** (lost - 1)) * 1000)) return end;
+    if (await condition(reported, Math.min(30, LOST_BACKOFF_SECONDS * 2 ** (lost - 1)) * 1000))
+      return end;
   }
   await condition(reported, limits.report_grace_seconds * 1000);
   return withRefusal(end);

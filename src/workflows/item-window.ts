@@ -90,7 +90,7 @@ export class ItemWindow {
   /** Settles what is left, without waiting for its end. */
   abandon(lastError: string): void {
     const completed_at = new Date().toISOString();
-    for (const row of [...this.#started.keys()]) {
+    for (const row of this.#started.keys()) {
       const ended = { attempt_count: 1, last_error: lastError, completed_at };
       this.#settle(row, `row-${row + 1}`, { status: 'cancelled', ...ended });
     }

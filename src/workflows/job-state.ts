@@ -40,8 +40,9 @@ const MAX_SAMPLES = 12;
 const MAX_SAMPLE_ERROR_CHARS = 200;
 
 export function addFailure(state: JobState, failure: FailureSample): void {
+  const { item_id, reason } = failure;
   const last_error = clip(failure.last_error, MAX_SAMPLE_ERROR_CHARS);
-  state.failures = [...state.failures, { ...failure, last_error }].slice(-MAX_FAILURE_SAMPLES);
+  state.failures = [...state.failures, { item_id, reason, last_error }].slice(-MAX_FAILURE_SAMPLES);
 }
 
 /** Notes the throughput, at most every five seconds. */

@@ -1,0 +1,14 @@
+/** Puts the machine under load: more busy processes than it has cores. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+
+/** @returns what ends the load. */
+export function load(): () => void {
+  const busy: ChildProcess[] = [];
+  for (let n = 0; n < 2 * availableParallelism(); n += 1) {
+    busy.push(spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' }));
+  }
+  return () => {
+    for (const one of busy) one.kill('SIGKILL');
+  };
+}
