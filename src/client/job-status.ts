@@ -1,5 +1,5 @@
 import type { Client, WorkflowExecutionDescription, WorkflowHandle } from '@temporalio/client';
-import { WorkflowNotFoundError } from '@temporalio/client';
+import { WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
 import { type Counts, type JobProgress, type JobSummary, type Verdict, ended } from '../job.js';
 import { SUMMARY_MEMO, progressQuery } from '../messages.js';
 import type { StoredJob } from '../store/job-store.js';
@@ -54,7 +54,19 @@ export async function jobStatus(client: Client, stored: StoredJob): Promise<JobS
   const summary =
     (description?.memo?.[SUMMARY_MEMO] as JobSummary | undefined) ?? (await stored.summary());
   if (summary !== undefined && description?.status.name !== 'RUNNING') return ofSummary(summary);
-  return ofStore(stored, description);
+  const status = await ofStore(stored, description);
+  return status.state === 'refused' ? { ...status, error: await failureOf(handle) } : status;
+}
+
+/** Why a closed job has no end of its own. */
+async function failureOf(handle: WorkflowHandle): Promise<string | null> {
+  try {
+    await handle.result();
+    return null;
+  } catch (error) {
+    if (error instanceof WorkflowFailedError) return error.cause?.message ?? error.message;
+    throw error;
+  }
 }
 
 async function describe(handle: WorkflowHandle): Promise<WorkflowExecutionDescription | undefined> {

@@ -1,4 +1,5 @@
 import {
+  ActivityFailure,
   ApplicationFailure,
   CancellationScope,
   CancelledFailure,
@@ -159,7 +160,7 @@ export async function agentJob(input: unknown, carried?: JobState): Promise<JobS
 /** @throws ApplicationFailure of type `InvalidInput` where there is something to mend. */
 async function open(jobId: string, input: unknown): Promise<JobState> {
   const spec = readSpec(jobId, input);
-  const opened = await openInput({ job_id: jobId, spec });
+  const opened = await openInput({ job_id: jobId, spec }).catch(unwrapInvalidInput);
   const settings = settingsOf(spec, jobId);
   const { csv_path, output_csv_path } = settings;
   upsertMemo({ [OPENED_MEMO]: { csv_path, output_csv_path, total: opened.total } });
@@ -176,6 +177,13 @@ async function open(jobId: string, input: unknown): Promise<JobState> {
     started_at: workflowInfo().startTime.toISOString(),
     samples: [],
   };
+}
+
+/** A job that is refused fails with the fault itself, not with that of an activity. */
+function unwrapInvalidInput(error: unknown): never {
+  const cause = error instanceof ActivityFailure ? error.cause : undefined;
+  if (cause instanceof ApplicationFailure && cause.type === INVALID_INPUT_FAILURE) throw cause;
+  throw error;
 }
 
 function readSpec(jobId: string, input: unknown): JobSpec {
