@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
@@ -51,6 +52,8 @@ export async function startWorker(options: AgentJobsWorkerOptions): Promise<Agen
   const endpoint = await ReportEndpoint.listen();
   const guard = new Guard();
   const drain = new AbortController();
+  // Each agent listens.
+  setMaxListeners(0, drain.signal);
   const store = new JobStore(new FolderStore(options.storeFolder));
   const jobs = new OpenJobs(store);
   const common = {

@@ -50,7 +50,7 @@ async function runAgent(host: AgentHost, run: AgentRun): Promise<AgentEnd> {
     if (typeof agent === 'string') return { kind: 'not_started', error: clip(agent) };
     const why = await endOf(agent, run, reports, host.drained);
     await agent.end();
-    const undelivered = await reports.finish();
+    const undelivered = await reports.finish(host.drained);
     const text = agent.output.text();
     if (text !== '') await job.stored.saveLog(run, text);
     if (!reports.reported) giveBack(why);

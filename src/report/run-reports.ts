@@ -103,16 +103,25 @@ export class RunReports {
   }
 
   /**
-   * To be called when the agent has ended: returns when every request has been answered.
+   * To be called when the agent has ended: returns when every request has been answered and the report
+   * delivered. A server that is away is waited for: it could not be told of the agent's end either.
+   * @param hurry ends the waiting.
    * @returns the valid report that could not be delivered, if there is one.
    */
-  async finish(): Promise<{ result: Json; stop: boolean } | undefined> {
-    if (this.#open > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
-    if (this.#first === undefined) return undefined;
-    // Nobody waits for the answer any more: what is not delivered by now goes home with the agent.
-    this.#giveUp.abort();
-    const { result, stop, delivery } = this.#first;
-    return (await delivery) === 'undelivered' ? { result, stop } : undefined;
+  async finish(hurry: AbortSignal): Promise<{ result: Json; stop: boolean } | undefined> {
+    const giveUp = () => this.#giveUp.abort();
+    const enough = setTimeout(giveUp, MAX_WAIT_FOR_SERVER_MS);
+    hurry.addEventListener('abort', giveUp);
+    if (hurry.aborted) giveUp();
+    try {
+      if (this.#open > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
+      if (this.#first === undefined) return undefined;
+      const { result, stop, delivery } = this.#first;
+      return (await delivery) === 'undelivered' ? { result, stop } : undefined;
+    } finally {
+      clearTimeout(enough);
+      hurry.removeEventListener('abort', giveUp);
+    }
   }
 
   #deliver(result: Json, stop: boolean): Promise<Delivery> {
@@ -133,3 +142,5 @@ export class RunReports {
 }
 
 const LATE_DELIVERY_MS = 5000;
+/** Within what a run may take beyond the agent's own time. */
+const MAX_WAIT_FOR_SERVER_MS = 100_000;

@@ -98,7 +98,7 @@ export async function agentJob(input: unknown, carried?: JobState): Promise<JobS
 
   // What saves the results has to go on when the job is cancelled.
   return CancellationScope.nonCancellable(async () => {
-    const log = new OutcomeLog(ref, job);
+    const log = new OutcomeLog(ref, job, () => (changed = true));
     const items = new ItemWindow(
       ref,
       job,
@@ -140,7 +140,7 @@ export async function agentJob(input: unknown, carried?: JobState): Promise<JobS
     }
 
     if (cancelled) {
-      await items.cancel();
+      void items.cancel();
       await condition(() => items.size === 0, CANCEL_TIMEOUT);
       items.abandon(`did not end within ${CANCEL_TIMEOUT} of the cancel request`);
     }

@@ -77,7 +77,7 @@ export class ItemWindow {
 
   start(rowIndex: number, itemId: string): void {
     this.#starting += 1;
-    void this.#children.run(() => this.#run(rowIndex, itemId));
+    void this.#run(rowIndex, itemId);
   }
 
   /** Asks all items in flight to end; those that do settle as usual. */
@@ -109,16 +109,19 @@ export class ItemWindow {
     };
     let child;
     try {
-      child = await startChild<typeof agentJobItem>(ITEM_WORKFLOW, {
-        workflowId: itemWorkflowId(this.#job.job_id, itemId),
-        args: [input],
-        staticSummary: clip(itemId, MAX_SUMMARY_CHARS),
-        // The other policies end the items in flight when the job continues as new.
-        parentClosePolicy: ParentClosePolicy.ABANDON,
-        ...(search_attributes && {
-          typedSearchAttributes: [{ key: jobIdAttribute, value: this.#job.job_id }],
+      // Only the child belongs to the scope that is cancelled, not what follows from its end.
+      child = await this.#children.run(() =>
+        startChild<typeof agentJobItem>(ITEM_WORKFLOW, {
+          workflowId: itemWorkflowId(this.#job.job_id, itemId),
+          args: [input],
+          staticSummary: clip(itemId, MAX_SUMMARY_CHARS),
+          // The other policies end the items in flight when the job continues as new.
+          parentClosePolicy: ParentClosePolicy.ABANDON,
+          ...(search_attributes && {
+            typedSearchAttributes: [{ key: jobIdAttribute, value: this.#job.job_id }],
+          }),
         }),
-      });
+      );
     } catch (error) {
       this.#starting -= 1;
       // Cancelled before it began: the row stays pending.

@@ -82,7 +82,7 @@ export function progressOf(
     stop_reason: stopReason,
     last_failures: state?.failures ?? [],
     output_csv_path: state?.settings.output_csv_path ?? '',
-    started_at: startedAt.toISOString(),
+    started_at: state?.started_at ?? startedAt.toISOString(),
   };
 }
 

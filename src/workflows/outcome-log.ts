@@ -25,9 +25,12 @@ export class OutcomeLog {
   #writing: Promise<void> | undefined;
   #flushPending = false;
 
-  constructor(job: JobRef, state: JobState) {
+  readonly #onWritten: () => void;
+
+  constructor(job: JobRef, state: JobState, onWritten: () => void) {
     this.#job = job;
     this.#state = state;
+    this.#onWritten = onWritten;
   }
 
   get backlogged(): boolean {
@@ -36,15 +39,7 @@ export class OutcomeLog {
 
   add(rowIndex: number, outcome: Outcome): void {
     this.#waiting.push([rowIndex, outcome]);
-    if (this.#waiting.length >= FULL_BATCH) {
-      this.#writing ??= this.#write();
-    } else if (!this.#flushPending) {
-      this.#flushPending = true;
-      void sleep(FLUSH_AFTER).then(() => {
-        this.#flushPending = false;
-        if (this.#waiting.length > 0) this.#writing ??= this.#write();
-      });
-    }
+    this.#schedule();
   }
 
   /** Writes all that waits. */
@@ -54,13 +49,25 @@ export class OutcomeLog {
     }
   }
 
+  #schedule(): void {
+    if (this.#waiting.length >= FULL_BATCH) {
+      this.#writing ??= this.#write();
+    } else if (this.#waiting.length > 0 && !this.#flushPending) {
+      this.#flushPending = true;
+      void sleep(FLUSH_AFTER).then(() => {
+        this.#flushPending = false;
+        if (this.#waiting.length > 0) this.#writing ??= this.#write();
+      });
+    }
+  }
+
   async #write(): Promise<void> {
-    do {
-      const outcomes = this.#waiting.splice(0, MAX_BATCH);
-      const batch = this.#state.next_batch++;
-      const { job_id, store_id } = this.#job;
-      await appendOutcomes({ job_id, store_id, batch, counts: this.#state.counts, outcomes });
-    } while (this.#waiting.length >= FULL_BATCH);
+    const outcomes = this.#waiting.splice(0, MAX_BATCH);
+    const batch = this.#state.next_batch++;
+    const { job_id, store_id } = this.#job;
+    await appendOutcomes({ job_id, store_id, batch, counts: this.#state.counts, outcomes });
     this.#writing = undefined;
+    this.#onWritten();
+    this.#schedule();
   }
 }

@@ -26,7 +26,7 @@ report() {
 # Reads nothing before the agent's end closes its end of the pipe; its process ID may be there longer.
 report_after() {
   read -r _
-  while kill -0 "$1" 2>/dev/null; do sleep 0.005; done
+  while kill -0 "$1" 2>/dev/null; do sleep 0.01; done
   sleep "$2"
   report "$3"
 }
