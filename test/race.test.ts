@@ -83,11 +83,11 @@ for (const machine of ['idle', 'under load']) {
   });
 }
 
-describe('the loop that this replaces', () => {
+describe('the loop that this replaces', { concurrency: true }, () => {
   // At 64 in flight it sleeps so long for others that it loses few: too few for a short form.
   for (const inFlight of LONG ? [1, 4, 64] : [1, 4]) {
     it(`fails correct agents with ${inFlight} in flight`, async (t) => {
-      const count = LONG ? 1000 : 20;
+      const count = LONG ? 1000 : 12;
       // Agents that work for a while: one ends every 350 ms or so, and the loop sleeps for 250.
       const work = (n: number) => 0.35 * inFlight * (0.5 + ((n * 89) % 100) / 100);
       const late = (n: number) =>
