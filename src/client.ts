@@ -28,9 +28,11 @@ import {
   listItems,
 } from './client/job-items.js';
 import { JobNotFound, type JobStatus, jobStatus } from './client/job-status.js';
+import { unpolledQueues } from './client/task-queues.js';
 import { serverConnection, storeFolder, taskQueue } from './config.js';
 import { dataConverter } from './data-converter.js';
 import {
+  type AgentSpec,
   type ItemStatus,
   type JobSpec,
   type JobSummary,
@@ -57,11 +59,23 @@ export type * from './job.js';
 export type { OwnActivityInput } from './activities/contract.js';
 export type { ExternalTask, ItemSummary } from './client/job-items.js';
 export { JobNotFound, type JobStatus } from './client/job-status.js';
+export { ConfigError } from './config.js';
 export { SpecError } from './spec.js';
 
 /** A job of this ID exists: on the server, or in the job store from earlier. */
 export class JobExists extends Error {
   override name = 'JobExists';
+}
+
+/** No Temporal server answers at the address. */
+export class ServerUnreachable extends Error {
+  override name = 'ServerUnreachable';
+  readonly address: string;
+
+  constructor(address: string, cause: unknown) {
+    super(`no Temporal server answers at ${address}`, { cause });
+    this.address = address;
+  }
 }
 
 /** The job was refused when it opened its input; nothing was started. */
@@ -82,20 +96,38 @@ export interface AgentJobsOptions {
   storeFolder?: string;
 }
 
+/** A server that is back is noticed soon; the default waits up to two minutes. */
+const MAX_RECONNECT_BACKOFF_MS = 1000;
+
 /** Starts jobs and finds them again. */
 export class AgentJobs {
   readonly client: Client;
   readonly taskQueue: string;
   readonly store: JobStore;
 
-  /** Connects as the standard Temporal environment variables and profile file say. */
-  static async connect(options: Omit<AgentJobsOptions, 'client'> = {}): Promise<AgentJobs> {
-    const { connectionOptions, namespace } = serverConnection();
-    const connection = await Connection.connect(connectionOptions);
-    return new AgentJobs({
-      ...options,
-      client: new Client({ connection, namespace, dataConverter }),
-    });
+  /**
+   * Connects as the standard Temporal environment variables and profile file say.
+   * @param options.connectTimeoutMs default: 10 s.
+   * @throws {ConfigError} where these are not usable; {@link ServerUnreachable}.
+   */
+  static async connect(
+    options: Omit<AgentJobsOptions, 'client'> & { connectTimeoutMs?: number } = {},
+  ): Promise<AgentJobs> {
+    const { connectTimeoutMs = 10_000, ...rest } = options;
+    const { connectionOptions, address, namespace } = serverConnection();
+    try {
+      const connection = await Connection.connect({
+        ...connectionOptions,
+        connectTimeout: connectTimeoutMs,
+        channelArgs: { 'grpc.max_reconnect_backoff_ms': MAX_RECONNECT_BACKOFF_MS },
+      });
+      return new AgentJobs({
+        ...rest,
+        client: new Client({ connection, namespace, dataConverter }),
+      });
+    } catch (error) {
+      throw new ServerUnreachable(address, error);
+    }
   }
 
   constructor(options: AgentJobsOptions) {
@@ -146,19 +178,28 @@ export class AgentJobs {
     const known = new Set(await this.store.jobIds());
     const query = `WorkflowType = '${JOB_WORKFLOW}'`;
     for await (const { workflowId } of this.client.workflow.list({ query })) known.add(workflowId);
-    const statuses = await Promise.all(
-      [...known].map((jobId) =>
-        this.job(jobId)
-          .status()
-          .catch((error: unknown) => {
-            if (error instanceof JobNotFound) return undefined;
-            throw error;
-          }),
-      ),
-    );
-    return statuses
-      .filter((status) => status !== undefined)
-      .sort((a, b) => (b.started_at ?? '').localeCompare(a.started_at ?? ''));
+    const statuses: JobStatus[] = [];
+    const left = known.values();
+    const ask = async () => {
+      for (const jobId of left) {
+        try {
+          statuses.push(await this.job(jobId).status());
+        } catch (error) {
+          if (!(error instanceof JobNotFound)) throw error;
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: LIST_CONCURRENCY }, ask));
+    return statuses.sort((a, b) => (b.started_at ?? '').localeCompare(a.started_at ?? ''));
+  }
+
+  /**
+   * The task queues of a job that nobody takes work from, for certain. Of the others it cannot be
+   * known at once: a worker that was killed stays listed for minutes.
+   * @param agent the job's; undefined where it is not known.
+   */
+  async unattended(agent?: AgentSpec, taskQueue: string = this.taskQueue): Promise<string[]> {
+    return unpolledQueues(this.client, taskQueue, agent);
   }
 
   /**
@@ -198,6 +239,7 @@ function settled(message: string): ReportAnswer {
 }
 
 const WATCH_INTERVAL_MS = 1000;
+const LIST_CONCURRENCY = 16;
 
 /** One job. */
 export class JobHandle {
@@ -219,16 +261,32 @@ export class JobHandle {
     return jobStatus(this.#client, this.#stored);
   }
 
-  /** The status now, and again every second until the job has closed. The last one is the closed job's. */
+  /**
+   * The status now, and again every second until the job has closed. The last one is the closed job's.
+   * @throws {JobNotFound}; what the client throws where the server is away for longer than it retries.
+   */
   async *watch(): AsyncGenerator<JobStatus> {
+    const left = new AbortController();
     const closed = new AbortController();
-    const close = () => closed.abort();
-    this.#handle().result().then(close, close);
-    for (;;) {
-      const last = closed.signal.aborted;
-      yield await this.status();
-      if (last) return;
-      await delay(WATCH_INTERVAL_MS, undefined, { signal: closed.signal }).catch(() => {});
+    let failure: unknown;
+    const wait = this.#client.withAbortSignal(left.signal, () => this.#handle().result());
+    wait
+      .catch((error: unknown) => {
+        const end = error instanceof WorkflowFailedError || error instanceof WorkflowNotFoundError;
+        if (!end) failure = error;
+      })
+      .finally(() => closed.abort())
+      .catch(() => {});
+    try {
+      for (;;) {
+        const last = closed.signal.aborted;
+        if (failure !== undefined) throw failure;
+        yield await this.status();
+        if (last) return;
+        await delay(WATCH_INTERVAL_MS, undefined, { signal: closed.signal }).catch(() => {});
+      }
+    } finally {
+      left.abort();
     }
   }
 

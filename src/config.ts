@@ -1,9 +1,14 @@
 /** The only reader of the environment: where things are and how to reach the server. */
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { existsSync } from 'node:fs';
 import { type ClientConnectConfig, loadClientConnectConfig } from '@temporalio/envconfig';
 import { DEFAULT_TASK_QUEUE } from './job.js';
+
+/** A setting of the environment or of the profile file is not usable. */
+export class ConfigError extends Error {
+  override name = 'ConfigError';
+}
 
 /** Where agent-jobs keeps its state: `$XDG_STATE_HOME/agent-jobs`. */
 export function stateFolder(): string {
@@ -13,7 +18,7 @@ export function stateFolder(): string {
 
 /** The job store's folder, the same for every worker of a user whatever its folder. */
 export function storeFolder(): string {
-  return process.env['AGENT_JOBS_STORE'] || stateFolder();
+  return resolve(process.env['AGENT_JOBS_STORE'] || stateFolder());
 }
 
 export function taskQueue(): string {
@@ -25,23 +30,27 @@ export type ServerConnection = ClientConnectConfig & { address: string; namespac
 
 /**
  * The server, from the standard Temporal environment variables and profile file.
- * @throws where they are given and not usable.
+ * @throws {ConfigError} where they are given and not usable.
  */
 export function serverConnection(): ServerConnection {
   const file = process.env['TEMPORAL_CONFIG_FILE'];
   if (file && !existsSync(file)) {
-    throw new Error(`TEMPORAL_CONFIG_FILE names ${file}, which is not there`);
+    throw new ConfigError(`TEMPORAL_CONFIG_FILE names ${file}, which is not there`);
   }
   const tls = process.env['TEMPORAL_TLS'];
   if (tls && !/^(true|false|1|0)$/i.test(tls)) {
-    throw new Error(`TEMPORAL_TLS is ${JSON.stringify(tls)}: must be true or false`);
+    throw new ConfigError(`TEMPORAL_TLS is ${JSON.stringify(tls)}: must be true or false`);
   }
-  const config = loadClientConnectConfig();
-  return {
-    ...config,
-    address: config.connectionOptions.address ?? 'localhost:7233',
-    namespace: config.namespace ?? 'default',
-  };
+  try {
+    const config = loadClientConnectConfig();
+    return {
+      ...config,
+      address: config.connectionOptions.address ?? 'localhost:7233',
+      namespace: config.namespace ?? 'default',
+    };
+  } catch (error) {
+    throw new ConfigError(`the Temporal settings cannot be used: ${(error as Error).message}`);
+  }
 }
 
 /** The Web UI's address, where it can be known. */
@@ -52,4 +61,34 @@ export function webUi(address: string): string | undefined {
   if (!host || !['localhost', '127.0.0.1', '[::1]'].includes(host)) return undefined;
   // As temporal-dev.sh has it.
   return `http://${host}:${process.env['TEMPORAL_DEV_UI_PORT'] || Number(port) + 1000}`;
+}
+
+/** Where the agent that this process belongs to reports; undefined outside of an agent. */
+export function reportTarget(): { url: string; token: string } | undefined {
+  const url = process.env['AGENT_JOBS_REPORT_URL'];
+  const token = process.env['AGENT_JOBS_REPORT_TOKEN'];
+  return url && token ? { url, token } : undefined;
+}
+
+/** The database that the user names for `temporal-dev.sh`, if one is named. */
+export function devServerDatabase(): string | undefined {
+  return process.env['TEMPORAL_DEV_DB'] || undefined;
+}
+
+/** The settings in force, for a process that runs in another folder. */
+export function settings(): Record<string, string> {
+  const { address, namespace } = serverConnection();
+  const file = process.env['TEMPORAL_CONFIG_FILE'];
+  return {
+    TEMPORAL_ADDRESS: address,
+    TEMPORAL_NAMESPACE: namespace,
+    AGENT_JOBS_STORE: storeFolder(),
+    AGENT_JOBS_TASK_QUEUE: taskQueue(),
+    ...(file ? { TEMPORAL_CONFIG_FILE: resolve(file) } : {}),
+  };
+}
+
+/** This process's environment for one that it starts, with some values set. */
+export function environmentWith(values: Record<string, string>): NodeJS.ProcessEnv {
+  return { ...process.env, ...values };
 }

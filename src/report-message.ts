@@ -1,6 +1,7 @@
 /** Reads the `report_agent_job_result` message, for the report endpoint and the item's workflow. */
 import { z } from 'zod';
 import type { Json, Report, ReportError } from './job.js';
+import { clip } from './job.js';
 import type { ResultCheck } from './schema.js';
 import { undecodableReason } from './undecodable.js';
 
@@ -20,16 +21,22 @@ export interface ResultRules {
   max_result_bytes: number;
 }
 
+/** What reads, writes and checks JSON may recurse, and some thousand levels are the end of its stack. */
+const MAX_RESULT_DEPTH = 200;
+/** A refusal quotes what it refuses, and must itself fit everywhere. */
+const MAX_QUOTED_CHARS = 300;
+
 /** Reads a message from anything that may have arrived; never throws. */
 export function checkReport(input: unknown, rules: ResultRules): Checked {
   const reason = undecodableReason(input);
   if (reason !== undefined) return refusal(`the report could not be decoded: ${reason}`);
+  if (ArrayBuffer.isView(input)) return refusal('the report is binary data, not JSON');
   const parsed = message.safeParse(input);
   if (!parsed.success) {
     return {
       errors: parsed.error.issues.map(({ path, message }) => ({
         path: '',
-        message: `the report${path.map((key) => `.${String(key)}`).join('')}: ${message}`,
+        message: quote(`the report${path.map((key) => `.${String(key)}`).join('')}: ${message}`),
       })),
     };
   }
@@ -41,16 +48,48 @@ export function checkReport(input: unknown, rules: ResultRules): Checked {
 
 function checkResult(result: Json, { check, max_result_bytes }: ResultRules): ReportError[] {
   try {
-    const bytes = resultBytes(result);
-    if (bytes > max_result_bytes) {
-      const message = `the result is ${bytes} bytes, at most ${max_result_bytes} are taken`;
-      return [{ path: '', message }];
-    }
-    return check(result);
+    const problem = sizeProblem(result, max_result_bytes) ?? jsonProblem(result);
+    if (problem !== undefined) return refusal(problem).errors;
+    return check(result).map(({ path, message }) => ({
+      path: quote(path),
+      message: quote(message),
+    }));
   } catch (error) {
-    // Only nesting deeper than the stack gets here; a handler that throws would wedge the item.
-    return [{ path: '', message: `the result could not be checked: ${String(error)}` }];
+    // A handler that throws would wedge the item.
+    return refusal(quote(`the result could not be checked: ${String(error)}`)).errors;
   }
+}
+
+function sizeProblem(result: Json, maxBytes: number): string | undefined {
+  let bytes: number;
+  try {
+    bytes = resultBytes(result);
+  } catch {
+    return TOO_DEEP;
+  }
+  return bytes > maxBytes
+    ? `the result is ${bytes} bytes, at most ${maxBytes} are taken`
+    : undefined;
+}
+
+const TOO_DEEP = `the result is nested deeper than ${MAX_RESULT_DEPTH} levels`;
+
+/** What would not arrive as it was sent. */
+function jsonProblem(result: unknown): string | undefined {
+  const todo: [value: unknown, depth: number][] = [[result, 1]];
+  for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
+    const [value, depth] = next;
+    if (typeof value === 'number' && !Number.isFinite(value)) {
+      return 'the result holds a number beyond the range of JSON in most languages (1.8e308)';
+    }
+    if (typeof value !== 'object' || value === null) continue;
+    if (depth > MAX_RESULT_DEPTH) return TOO_DEEP;
+    const unreadable = undecodableReason(value);
+    if (unreadable !== undefined) return `the result could not be decoded: ${unreadable}`;
+    if (ArrayBuffer.isView(value)) return 'the result is binary data, not JSON';
+    for (const inner of Object.values(value)) todo.push([inner, depth + 1]);
+  }
+  return undefined;
 }
 
 /** Size of a result as the UTF-8 bytes of its JSON text. */
@@ -60,6 +99,10 @@ export function resultBytes(result: Json): number {
 
 export function refusal(message: string): { errors: ReportError[] } {
   return { errors: [{ path: '', message }] };
+}
+
+function quote(text: string): string {
+  return clip(text, MAX_QUOTED_CHARS);
 }
 
 /** One line for people: `/label: Instance does not match …; /n: …`. */

@@ -2,19 +2,15 @@
  * Checks results against a job's output schema: the same rules at the report endpoint and in the
  * item's workflow, so that what the one accepts the other accepts too.
  *
- * The validator is interpreting (workflow code may not compile code at run time). Its patterns are
- * run by RE2, whose matching time is linear in the text: a pattern written by a user, matched
- * against a text written by an agent, must not be able to hold up a workflow.
+ * The validator is interpreting: workflow code may not compile code at run time. A schema is written by
+ * a user and a result by an agent, and no pair of them may hold up a workflow: patterns take linear
+ * time, and every check has a budget.
  */
-import {
-  type OutputUnit,
-  type Schema,
-  Validator,
-  dereference,
-  format,
-} from '@cfworker/json-schema';
-import { RE2JS } from 're2js';
+import { type OutputUnit, type Schema, dereference, validate } from '@cfworker/json-schema';
 import type { Json, ReportError } from './job.js';
+import { TooMuchWork, metered, startBudget, uniqueItemsMeter } from './schema-budget.js';
+import { CHECKED_FORMATS, PATTERN_FORMAT, compilePattern } from './schema-formats.js';
+import { HOLDERS, constrains, isObject, valueProblem } from './schema-keywords.js';
 
 /** A schema cannot be used. The message begins with the place in the schema: `.properties.a: …`. */
 export class SchemaError extends Error {
@@ -26,128 +22,165 @@ export type ResultCheck = (result: Json) => ReportError[];
 
 /** Errors told to an agent at once: enough to repair a result, short enough to read. */
 const MAX_ERRORS = 10;
+const MAX_DEPTH = 100;
+/** A result of 1 MiB that is a list of digits has half a million values. */
+const MAX_STEPS = 1_500_000;
+const MAX_STEPS_FOR_ALL_ERRORS = 50_000;
 
 /** @throws {SchemaError} where the schema is refused. */
 export function compileSchema(schema: { [key: string]: Json } | boolean): ResultCheck {
-  const prepared = prepare(schema, '') as Schema | boolean;
-  if (typeof prepared === 'object') checkReferences(prepared);
-  const validator = new Validator(prepared as Schema, '2020-12', false);
+  const prepared = prepare(schema, '', 0) as Schema | boolean;
+  const known = resolve(prepared);
+  const check = (result: Json, stopAtFirst: boolean, steps: number): OutputUnit[] | undefined => {
+    startBudget(steps);
+    try {
+      return validate(result, prepared, '2020-12', known, stopAtFirst).errors;
+    } catch (error) {
+      // A RangeError: the stack is no deeper, or more errors than a call has room for.
+      if (error instanceof TooMuchWork || error instanceof RangeError) return undefined;
+      throw error;
+    }
+  };
   return (result) => {
-    const { valid, errors } = validator.validate(result);
-    return valid ? [] : leaves(errors).slice(0, MAX_ERRORS).map(toReportError);
+    // Stopping at the first error of a schema takes less time, and comes to the same verdict.
+    const first = check(result, true, MAX_STEPS);
+    if (first === undefined) {
+      const message = 'the result is too large, or nested too deeply, to be checked by the schema';
+      return [{ path: '', message }];
+    }
+    if (first.length === 0) return [];
+    const errors = check(result, false, MAX_STEPS_FOR_ALL_ERRORS) ?? first;
+    return leaves(errors).slice(0, MAX_ERRORS).map(toReportError);
   };
 }
 
-/** Keywords whose value is data: what looks like a keyword in there is none. */
-const DATA_KEYWORDS = new Set(['const', 'enum', 'default', 'examples']);
-/** Keywords whose value maps names to schemas: the names are not keywords. */
-const MAP_KEYWORDS = new Set(['properties', '$defs', 'definitions', 'dependentSchemas']);
-
-/** Copies the schema with each `pattern` turned into a format that RE2 checks. */
-function prepare(schema: Json, at: string): Json {
-  if (Array.isArray(schema)) return schema.map((each, index) => prepare(each, `${at}.${index}`));
-  if (typeof schema !== 'object' || schema === null) return schema;
-  const copy: [string, Json][] = [];
+/**
+ * Checks that the schema is one, and copies what in it constrains results: each `pattern` as a format,
+ * and every schema with a meter.
+ */
+function prepare(schema: Json | undefined, at: string, depth: number): Json {
+  if (typeof schema === 'boolean') return schema;
+  if (!isObject(schema)) throw new SchemaError(`${at}: must be a schema: an object, true or false`);
+  if (depth > MAX_DEPTH) throw new SchemaError(`: is nested deeper than ${MAX_DEPTH} levels`);
+  const copy: { [keyword: string]: Json } = {};
+  const also: Json[] = [];
   for (const [keyword, value] of Object.entries(schema)) {
     const place = `${at}.${keyword}`;
-    if (keyword === 'type') checkTypes(value, place);
-    if (keyword === 'pattern') {
-      copy.push([
-        'allOf',
-        [...listOf(schema['allOf'], at), { format: patternFormat(value, place) }],
-      ]);
-    } else if (keyword === 'allOf' && Object.hasOwn(schema, 'pattern')) {
-      continue;
-    } else if (keyword === 'patternProperties') {
-      throw new SchemaError(
-        `${place}: is not supported; use "propertyNames" with a "pattern" and "additionalProperties"`,
+    const inner = (each: Json, name: string | number) =>
+      prepare(each, `${place}.${name}`, depth + 1);
+    const holds = HOLDERS.get(keyword);
+    const problem = valueProblem(keyword, value);
+    if (problem !== undefined) throw new SchemaError(`${place}: ${problem}`);
+    if (holds === 'schemas') {
+      if (!Array.isArray(value) || value.length === 0) {
+        throw new SchemaError(`${place}: must be a list of schemas`);
+      }
+      copy[keyword] = value.map(inner);
+    } else if (holds === 'named schemas') {
+      if (!isObject(value)) throw new SchemaError(`${place}: must be an object of schemas`);
+      copy[keyword] = Object.fromEntries(
+        Object.entries(value).map(([name, each]) => [name, inner(each, name)]),
       );
-    } else if (DATA_KEYWORDS.has(keyword)) {
-      copy.push([keyword, value]);
-    } else if (MAP_KEYWORDS.has(keyword) && typeof value === 'object' && value !== null) {
-      copy.push([
-        keyword,
-        Object.fromEntries(
-          Object.entries(value).map(([name, each]) => [name, prepare(each, `${place}.${name}`)]),
-        ),
-      ]);
-    } else {
-      copy.push([keyword, prepare(value, place)]);
+    } else if (holds === 'a schema') {
+      if (Array.isArray(value)) {
+        throw new SchemaError(`${place}: must be one schema; for a list of them use "prefixItems"`);
+      }
+      copy[keyword] = prepare(value, place, depth + 1);
+    } else if (keyword === 'pattern') {
+      also.push(metered({ format: patternFormat(value as string, place) }));
+    } else if (keyword === 'format') {
+      if (CHECKED_FORMATS.has(value as string)) copy[keyword] = value;
+    } else if (constrains(keyword)) {
+      copy[keyword] = value;
+      if (keyword === 'uniqueItems') also.push(uniqueItemsMeter() as Json);
     }
   }
-  return Object.fromEntries(copy);
+  // Last, so that references to what the user has there still fit.
+  if (also.length > 0) copy['allOf'] = [...((copy['allOf'] as Json[] | undefined) ?? []), ...also];
+  return metered(copy);
 }
 
-const TYPES = ['null', 'boolean', 'object', 'array', 'number', 'integer', 'string'];
-
-/** The validator takes a misspelt type for one that no result has. */
-function checkTypes(type: Json, at: string): void {
-  for (const name of Array.isArray(type) ? type : [type]) {
-    if (typeof name === 'string' && TYPES.includes(name)) continue;
-    throw new SchemaError(`${at}: ${JSON.stringify(name)} is none of ${TYPES.join(', ')}`);
-  }
-}
-
-function listOf(allOf: Json | undefined, at: string): Json[] {
-  if (allOf === undefined) return [];
-  const prepared = prepare(allOf, `${at}.allOf`);
-  if (!Array.isArray(prepared)) throw new SchemaError(`${at}.allOf: must be a list of schemas`);
-  return prepared;
-}
-
-const PATTERN_FORMAT = 'pattern ';
-
-/** Registers the pattern as a format of the validator, which has no other place for own checks. */
-function patternFormat(pattern: Json, at: string): string {
-  if (typeof pattern !== 'string') throw new SchemaError(`${at}: must be a text`);
-  const name = PATTERN_FORMAT + pattern;
-  if (format[name] === undefined) {
-    const compiled = compilePattern(pattern, at);
-    format[name] = (value) => compiled.matcher(value).find();
-  }
-  return name;
-}
-
-function compilePattern(pattern: string, at: string): RE2JS {
+function patternFormat(pattern: string, at: string): string {
   try {
-    return RE2JS.compile(RE2JS.translateRegExp(pattern));
+    compilePattern(pattern);
   } catch (error) {
     throw new SchemaError(
       `${at}: ${JSON.stringify(pattern)} is not a pattern that can be matched in linear time ` +
         `(RE2 syntax: no look-around, no back-references): ${(error as Error).message}`,
     );
   }
+  return PATTERN_FORMAT + pattern;
 }
 
-/** Every `$ref` must point into the schema itself: nothing is fetched. */
-function checkReferences(schema: Schema): void {
-  const known = dereference(schema);
-  for (const place of Object.values(known)) {
-    if (typeof place !== 'object') continue;
-    const target = place.__absolute_ref__ as string | undefined;
-    if (target !== undefined && known[target] === undefined) {
-      throw new SchemaError(`: the reference ${JSON.stringify(place.$ref)} is not in the schema`);
-    }
+/**
+ * Finds the schemas by their addresses. Every `$ref` must point into the schema itself, since nothing is
+ * fetched, and no schema may apply itself to the same value, which would never end.
+ */
+function resolve(schema: Schema | boolean): Record<string, Schema | boolean> {
+  let known: Record<string, Schema | boolean>;
+  try {
+    known = dereference(schema as Schema);
+  } catch (error) {
+    throw new SchemaError(`: ${(error as Error).message}`);
   }
+  const done = new Set<Schema | boolean>();
+  const visit = (place: Schema | boolean | undefined, above: Schema[]): void => {
+    if (typeof place !== 'object' || done.has(place)) return;
+    if (above.includes(place)) {
+      const name = JSON.stringify(above.find(({ $ref }) => $ref !== undefined)?.$ref);
+      throw new SchemaError(`: the reference ${name} leads back to itself`);
+    }
+    const within = [...above, place];
+    const target = place.__absolute_ref__ as string | undefined;
+    if (target !== undefined) {
+      if (known[target] === undefined) {
+        throw new SchemaError(`: the reference ${JSON.stringify(place.$ref)} is not in the schema`);
+      }
+      visit(known[target], within);
+    }
+    const { allOf = [], anyOf = [], oneOf = [], not, if: condition, then, else: otherwise } = place;
+    const dependent = Object.values(place['dependentSchemas'] ?? {}) as Schema[];
+    for (const each of [...allOf, ...anyOf, ...oneOf, not, condition, then, otherwise]) {
+      visit(each, within);
+    }
+    for (const each of dependent) visit(each, within);
+    done.add(place);
+  };
+  for (const place of Object.values(known)) visit(place, []);
+  return known;
 }
 
-/** The validator lists each error again for every schema around it; the innermost ones tell most. */
+/** The validator lists an error again for every schema around it; the innermost ones tell most. */
 function leaves(errors: OutputUnit[]): OutputUnit[] {
-  const found = errors.filter(
-    ({ keywordLocation }) =>
-      !errors.some(
-        (other) =>
-          other.keywordLocation !== keywordLocation &&
-          other.keywordLocation.startsWith(`${keywordLocation}/`),
-      ),
+  let ambiguous: OutputUnit | undefined;
+  return errors.filter((error, index) => {
+    if (ambiguous !== undefined && isWithin(error, ambiguous)) return false;
+    const next = errors[index + 1];
+    if (error.keyword === 'oneOf' && !error.error.includes('(0 matches)')) {
+      // More than one alternative fits: what is wrong with the others does not matter.
+      ambiguous = error;
+      return true;
+    }
+    if (next === undefined) return true;
+    // What an error consists of comes right after it.
+    const consists = error.keyword === 'if' || next.keyword === 'false' || isWithin(next, error);
+    return !consists;
+  });
+}
+
+function isWithin(inner: OutputUnit, outer: OutputUnit): boolean {
+  return (
+    inner.keywordLocation.startsWith(`${outer.keywordLocation}/`) &&
+    inner.instanceLocation.startsWith(outer.instanceLocation)
   );
-  return found.length > 0 ? found : errors;
 }
 
 function toReportError({ instanceLocation, error, keyword }: OutputUnit): ReportError {
-  const message =
-    keyword === 'format' && error.includes(PATTERN_FORMAT)
-      ? error.replace('format "' + PATTERN_FORMAT, 'pattern "')
-      : error;
-  return { path: instanceLocation.replace(/^#/, ''), message };
+  const path = instanceLocation.replace(/^#/, '');
+  if (keyword === 'false') return { path, message: 'The schema allows nothing here.' };
+  const pattern = keyword === 'format' && error.includes(PATTERN_FORMAT);
+  return {
+    path,
+    message: pattern ? error.replace(`format "${PATTERN_FORMAT}`, 'pattern "') : error,
+  };
 }

@@ -85,7 +85,7 @@ const spec = z.strictObject({
  * @throws {SpecError} naming every field that is unknown, missing, ill-typed or out of range.
  */
 export function parseSpec(input: unknown): JobSpec {
-  const parsed = spec.safeParse(input);
+  const parsed = read(input);
   if (!parsed.success) {
     throw new SpecError(
       parsed.error.issues.map(({ path, message }) =>
@@ -95,6 +95,15 @@ export function parseSpec(input: unknown): JobSpec {
   }
   checkSchema(parsed.data.output_schema);
   return parsed.data;
+}
+
+function read(input: unknown): ReturnType<typeof spec.safeParse> {
+  try {
+    return spec.safeParse(input);
+  } catch (error) {
+    if (error instanceof RangeError) throw new SpecError(['the spec is nested too deeply']);
+    throw error;
+  }
 }
 
 function checkSchema(schema: JobSpec['output_schema']): void {

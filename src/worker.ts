@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
-import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { NativeConnection, Worker } from '@temporalio/worker';
 import { createControlActivities } from './activities/control.js';
 import { OpenJobs } from './activities/open-jobs.js';
 import { createAgentActivities } from './activities/run-agent.js';
@@ -102,9 +102,4 @@ export async function startWorker(options: AgentJobsWorkerOptions): Promise<Agen
     }
   };
   return { done: run(), shutdown };
-}
-
-/** The command line handles signals itself. */
-export function installRuntime(): void {
-  Runtime.install({ shutdownSignals: [] });
 }

@@ -51,8 +51,7 @@ async function runAgent(host: AgentHost, run: AgentRun): Promise<AgentEnd> {
     const why = await endOf(agent, run, reports, host.drained);
     await agent.end();
     const undelivered = await reports.finish(host.drained);
-    const text = agent.output.text();
-    if (text !== '') await job.stored.saveLog(run, text);
+    await saveLog(job, run, agent.output.text());
     if (!reports.reported) giveBack(why);
     return {
       ...(why === 'timed_out'
@@ -65,7 +64,18 @@ async function runAgent(host: AgentHost, run: AgentRun): Promise<AgentEnd> {
   } finally {
     clearInterval(heartbeat);
     host.endpoint.expire(token, run.limits.report_grace_seconds * 1000 + TOKEN_MARGIN_MS);
-    await rm(folder, { recursive: true, force: true });
+    // What cannot be removed stays: the run is over, and must not be repeated for that.
+    await rm(folder, { recursive: true, force: true }).catch(() => {});
+  }
+}
+
+/** A log that cannot be kept is no reason to run the agent again. */
+async function saveLog({ stored }: OpenJob, run: AgentRun, log: string): Promise<void> {
+  if (log === '') return;
+  try {
+    await stored.saveLog(run, log);
+  } catch (error) {
+    Context.current().log.warn(`the output of an agent could not be kept: ${String(error)}`);
   }
 }
 
@@ -119,7 +129,8 @@ async function endOf(
 ): Promise<Why> {
   const { cancellationSignal } = Context.current();
   let settle: (why: Why) => void;
-  const why = new Promise<Why>((resolve) => (settle = resolve));
+  const settled = () => new Promise<Why>((resolve) => (settle = resolve));
+  const why = settled();
   const onDrained = () => settle('shut_down');
   const onCancel = () => {
     // A worker that shuts down lets its agents finish, until it is drained.
@@ -131,20 +142,19 @@ async function endOf(
   drained.addEventListener('abort', onDrained);
   cancellationSignal.addEventListener('abort', onCancel);
   if (cancellationSignal.aborted) onCancel();
+  let grace: NodeJS.Timeout | undefined;
   try {
     const first = await why;
+    clearTimeout(deadline);
     if (first !== 'exited' || reports.reported || !agent.alive) return first;
     // The agent left others behind, who may still report: they are given the grace.
-    await new Promise<void>((resolve) => {
-      const grace = setTimeout(resolve, limits.report_grace_seconds * 1000);
-      reports.onFirst = () => {
-        clearTimeout(grace);
-        resolve();
-      };
-    });
-    return first;
+    const afterwards = settled();
+    grace = setTimeout(() => settle('exited'), limits.report_grace_seconds * 1000);
+    reports.onFirst = () => settle('exited');
+    return await afterwards;
   } finally {
     clearTimeout(deadline);
+    clearTimeout(grace);
     drained.removeEventListener('abort', onDrained);
     cancellationSignal.removeEventListener('abort', onCancel);
   }

@@ -134,6 +134,13 @@ async function explain(error: NodeJS.ErrnoException, program: string, cwd: strin
     case 'ERR_INVALID_ARG_VALUE':
       return new CannotStart(`the command cannot be passed to a process: ${error.message}`);
     default:
-      return error;
+      return SHORTAGES.has(error.code ?? '')
+        ? error
+        : new CannotStart(
+            `the command ${JSON.stringify(program)} cannot be started: ${error.message}`,
+          );
   }
 }
+
+/** What the machine lacks now and may have later. */
+const SHORTAGES = new Set(['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE', 'ETXTBSY']);

@@ -22,8 +22,8 @@ export class OutputTail {
 
   /** The last line that is not blank. */
   lastLine(): string {
-    const last = /([^\r\n]*\S[^\r\n]*)\s*$/.exec(this.text().slice(-LINE_WINDOW));
-    return last?.[1]?.trim() ?? '';
+    const text = this.text().slice(-LINE_WINDOW).trimEnd();
+    return text.slice(Math.max(text.lastIndexOf('\n'), text.lastIndexOf('\r')) + 1).trim();
   }
 }
 

@@ -1,7 +1,12 @@
 import type { Client, WorkflowExecutionDescription, WorkflowHandle } from '@temporalio/client';
-import { WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
+import {
+  ApplicationFailure,
+  CancelledFailure,
+  WorkflowFailedError,
+  WorkflowNotFoundError,
+} from '@temporalio/client';
 import { type Counts, type JobProgress, type JobSummary, type Verdict, ended } from '../job.js';
-import { SUMMARY_MEMO, progressQuery } from '../messages.js';
+import { INVALID_INPUT_FAILURE, SUMMARY_MEMO, progressQuery } from '../messages.js';
 import type { StoredJob } from '../store/job-store.js';
 
 /** How a job stands, and how old that is. */
@@ -9,7 +14,7 @@ export interface JobStatus extends Counts {
   job_id: string;
   /**
    * `opening` … `closed` as the running job tells; `unreachable` where it runs and no worker answers;
-   * `terminated`, `refused` (its input was) where it closed without an end of its own.
+   * `refused` where its input was; `terminated` where it has ended in another way than of its own.
    */
   state: JobProgress['state'] | 'unreachable' | 'terminated' | 'refused';
   verdict: Verdict | null;
@@ -23,7 +28,7 @@ export interface JobStatus extends Counts {
   output_csv_path: string | null;
   output_error: string | null;
   failures: JobProgress['last_failures'];
-  /** Why it was refused. */
+  /** Why it was refused or terminated. */
   error: string | null;
   /** ISO 8601: the time of these figures. */
   as_of: string;
@@ -54,19 +59,7 @@ export async function jobStatus(client: Client, stored: StoredJob): Promise<JobS
   const summary =
     (description?.memo?.[SUMMARY_MEMO] as JobSummary | undefined) ?? (await stored.summary());
   if (summary !== undefined && description?.status.name !== 'RUNNING') return ofSummary(summary);
-  const status = await ofStore(stored, description);
-  return status.state === 'refused' ? { ...status, error: await failureOf(handle) } : status;
-}
-
-/** Why a closed job has no end of its own. */
-async function failureOf(handle: WorkflowHandle): Promise<string | null> {
-  try {
-    await handle.result();
-    return null;
-  } catch (error) {
-    if (error instanceof WorkflowFailedError) return error.cause?.message ?? error.message;
-    throw error;
-  }
+  return ofStore(stored, handle, description);
 }
 
 async function describe(handle: WorkflowHandle): Promise<WorkflowExecutionDescription | undefined> {
@@ -117,6 +110,7 @@ function ofSummary(summary: JobSummary): JobStatus {
 
 async function ofStore(
   stored: StoredJob,
+  handle: WorkflowHandle,
   description: WorkflowExecutionDescription | undefined,
 ): Promise<JobStatus> {
   const record = await stored.record();
@@ -127,11 +121,11 @@ async function ofStore(
   const counts = last?.counts ?? { completed: 0, failed: 0, cancelled: 0 };
   const total = record?.total ?? 0;
   const running = description?.status.name === 'RUNNING';
-  const refused = !running && record === undefined;
   return {
     job_id: stored.jobId,
-    state: running ? 'unreachable' : refused ? 'refused' : 'terminated',
-    verdict: null,
+    ...(running
+      ? { state: 'unreachable', verdict: null, error: null }
+      : await endWithoutSummary(handle)),
     total,
     ...counts,
     pending: total - ended(counts),
@@ -142,9 +136,33 @@ async function ofStore(
     output_csv_path: record?.output_csv_path ?? null,
     output_error: null,
     failures: [],
-    error: null,
     as_of: last?.at ?? record?.created_at ?? new Date().toISOString(),
     started_at: description?.startTime.toISOString() ?? record?.created_at ?? null,
     ended_at: description?.closeTime?.toISOString() ?? null,
   };
+}
+
+/** How a job ended that left no summary: before its input was open, or not of its own. */
+async function endWithoutSummary(
+  handle: WorkflowHandle,
+): Promise<Pick<JobStatus, 'state' | 'verdict' | 'error'>> {
+  try {
+    await handle.result();
+    return { state: 'terminated', verdict: null, error: 'it left no summary' };
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) {
+      return { state: 'terminated', verdict: null, error: 'the server does not know it any more' };
+    }
+    if (!(error instanceof WorkflowFailedError)) throw error;
+    const { cause } = error;
+    if (cause instanceof CancelledFailure) {
+      return { state: 'closed', verdict: 'cancelled', error: null };
+    }
+    const invalid = cause instanceof ApplicationFailure && cause.type === INVALID_INPUT_FAILURE;
+    return {
+      state: invalid ? 'refused' : 'terminated',
+      verdict: null,
+      error: cause?.message ?? error.message,
+    };
+  }
 }

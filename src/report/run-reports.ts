@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Json, Report, ReportAnswer } from '../job.js';
+import { clip } from '../job.js';
 import { type ResultRules, checkReport, describeErrors, refusal } from '../report-message.js';
 import type { Delivery } from './delivery.js';
 
@@ -64,7 +65,8 @@ export class RunReports {
     for (const key of ['job_id', 'item_id', 'run'] as const) {
       if (ids[key] === undefined || ids[key] === this.run[key]) continue;
       const own = `this token is of ${key} ${this.run[key]}`;
-      return this.#refuse(refusal(`the report is of ${key} ${ids[key]}, ${own}`), 'invalid');
+      const theirs = clip(String(ids[key]), 150);
+      return this.#refuse(refusal(`the report is of ${key} ${theirs}, ${own}`), 'invalid');
     }
     const duplicate = this.#first !== undefined;
     if (this.#first !== undefined && !isDeepStrictEqual(this.#first.result, result)) {
@@ -135,8 +137,7 @@ export class RunReports {
     { errors }: ReturnType<typeof refusal>,
     because: 'invalid' | 'conflict' | 'undelivered',
   ): RunAnswer {
-    // A conflict says nothing against the first report.
-    if (because === 'invalid') this.lastRefusal = describeErrors(errors);
+    if (because !== 'undelivered') this.lastRefusal = describeErrors(errors);
     return { accepted: false, errors, because };
   }
 }

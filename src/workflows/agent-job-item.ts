@@ -88,7 +88,7 @@ export async function agentJobItem(input: ItemInput): Promise<Outcome> {
 
   // Registered before the first await: a report may be there before the item has begun.
   const receive = (...messages: unknown[]) => {
-    const answer = inbox.receive(messages[0]);
+    const answer = inbox.receive(...messages);
     if (inbox.accepted?.stop === true) stopSent ??= stopJob(input.item_id);
     return answer;
   };

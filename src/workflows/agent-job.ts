@@ -4,7 +4,7 @@ import {
   CancellationScope,
   CancelledFailure,
   condition,
-  continueAsNew,
+  makeContinueAsNewFunc,
   proxyActivities,
   rootCause,
   setCurrentDetails,
@@ -37,6 +37,7 @@ import { ItemWindow } from './item-window.js';
 import { jobDetails } from './job-details.js';
 import { type JobState, addFailure, progressOf, sample, summaryOf } from './job-state.js';
 import { OutcomeLog } from './outcome-log.js';
+import { Renewal } from './renewal.js';
 import { RowSource } from './row-source.js';
 
 const { openInput } = proxyActivities<ControlActivities>({
@@ -58,17 +59,19 @@ const CANCEL_TIMEOUT = '60 seconds';
  * One job: opens the input, keeps up to `max_concurrency` items in flight, and writes the output.
  *
  * @param input a {@link JobSpec}; null in a run that continues an earlier one.
- * @param carried what the run before this one left.
+ * @param left what the run before this one left.
  * @returns the summary where the verdict is succeeded, partial or stopped. A job whose verdict is
  *   failed fails with the summary as details; a cancelled one closes as Canceled, its summary in its memo.
  */
-export async function agentJob(input: unknown, carried?: JobState): Promise<JobSummary> {
-  const { workflowId: jobId, namespace } = workflowInfo();
+export async function agentJob(input: unknown, left?: JobState): Promise<JobSummary> {
+  const { workflowId: jobId, namespace, continuedFromExecutionRunId } = workflowInfo();
+  // Who starts a job may send anything.
+  const carried = continuedFromExecutionRunId === undefined ? undefined : left;
   let state = carried;
   let window: ItemWindow | undefined;
   let phase: JobProgress['state'] = 'opening';
   let stopReason: string | null = carried?.stop_reason ?? null;
-  let cancelled = carried?.cancelled ?? false;
+  let cancelled = false;
   let changed = true;
 
   // Registered before the first await: a stop may come before the input is open.
@@ -91,7 +94,8 @@ export async function agentJob(input: unknown, carried?: JobState): Promise<JobS
   }
   const job = state;
   const ref: JobRef = { job_id: jobId, store_id: job.store_id };
-  CancellationScope.current().cancelRequested.catch(() => {
+  const scope = CancellationScope.current();
+  scope.cancelRequested.catch(() => {
     cancelled = true;
     changed = true;
   });
@@ -112,6 +116,7 @@ export async function agentJob(input: unknown, carried?: JobState): Promise<JobS
     );
     window = items;
     const rows = new RowSource(ref, job, () => (changed = true));
+    const renewal = new Renewal();
 
     for (;;) {
       changed = false;
@@ -120,22 +125,27 @@ export async function agentJob(input: unknown, carried?: JobState): Promise<JobS
       phase = cancelled ? 'cancelling' : halted ? 'stopping' : 'running';
       setCurrentDetails(jobDetails(progress(), namespace));
       if (cancelled) break;
-      if (workflowInfo().continueAsNewSuggested) {
+      if (renewal.due) {
         if (items.starting === 0) {
-          // Items that end from here on are left to the next run, which finds them closed.
-          job.in_flight = items.handOver();
+          items.hold();
           await log.drain();
-          job.cancelled = cancelled;
-          await continueAsNew<typeof agentJob>(null, job);
+          // A stop or a cancellation is known before anything else that this task brings.
+          if (!scope.consideredCancelled && (renewal.pressing || !items.endedNow)) {
+            job.in_flight = items.handOver();
+            await continueAsNew(job);
+          }
+          renewal.putOff();
+          items.release();
+          continue;
         }
       } else if (!halted && !log.backlogged) {
         while (items.size < job.settings.max_concurrency) {
           const next = items.redo.shift() ?? rows.next();
           if (next === undefined) break;
-          items.start(...next);
+          items.start(next);
         }
       }
-      if (items.size === 0 && (halted || rows.exhausted)) break;
+      if (items.size === 0 && (halted || (rows.exhausted && items.redo.length === 0))) break;
       await condition(() => changed);
     }
 
@@ -172,7 +182,6 @@ async function open(jobId: string, input: unknown): Promise<JobState> {
     in_flight: [],
     next_batch: 0,
     stop_reason: null,
-    cancelled: false,
     failures: [],
     started_at: workflowInfo().startTime.toISOString(),
     samples: [],
@@ -184,6 +193,13 @@ function unwrapInvalidInput(error: unknown): never {
   const cause = error instanceof ActivityFailure ? error.cause : undefined;
   if (cause instanceof ApplicationFailure && cause.type === INVALID_INPUT_FAILURE) throw cause;
   throw error;
+}
+
+/** Unlike the server's search attributes, the memo is not carried along by itself. */
+function continueAsNew(job: JobState): Promise<never> {
+  const { memo, typedSearchAttributes } = workflowInfo();
+  const carried = { ...(memo && { memo }), typedSearchAttributes };
+  return makeContinueAsNewFunc<typeof agentJob>(carried)(null, job);
 }
 
 function readSpec(jobId: string, input: unknown): JobSpec {

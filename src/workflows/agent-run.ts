@@ -13,6 +13,7 @@ import {
 import type { AgentActivities, ItemTask, OwnActivityInput } from '../activities/contract.js';
 import type { AgentRoute, Json } from '../job.js';
 import { WORKER_SHUTDOWN_FAILURE, agentTaskQueue } from '../messages.js';
+import { undecodableReason } from '../undecodable.js';
 import type { ItemInput } from './agent-job-item.js';
 import type { RunEnd } from './attempt-end.js';
 import type { ReportInbox } from './report-inbox.js';
@@ -111,7 +112,13 @@ async function endOf<T>(
   let settled: Settled<T> | undefined;
   const scope = new CancellationScope();
   void scope.run(start).then(
-    (value) => (settled = { value }),
+    (value) => {
+      const reason = undecodableReason(value);
+      settled =
+        reason === undefined
+          ? { value }
+          : { error: new Error(`what it returned could not be decoded: ${reason}`) };
+    },
     (error: unknown) => (settled = { error }),
   );
   const isSettled = () => settled !== undefined;

@@ -3,10 +3,12 @@ import {
   CancellationScope,
   ChildWorkflowFailure,
   ParentClosePolicy,
+  condition,
   isCancellation,
   proxyActivities,
   rootCause,
   startChild,
+  workflowInfo,
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { ControlActivities, JobRef } from '../activities/contract.js';
@@ -15,6 +17,7 @@ import { clip } from '../job.js';
 import { ITEM_WORKFLOW, itemWorkflowId, jobIdAttribute } from '../messages.js';
 import type { ItemInput, agentJobItem } from './agent-job-item.js';
 import type { JobState } from './job-state.js';
+import type { Row } from './row-source.js';
 
 /** Long polls of the server are limited, and the end of one item must not restart them all. */
 const ADOPTION_CHUNK = 32;
@@ -36,8 +39,8 @@ export type OnSettled = (item: { row_index: number; item_id: string; outcome: Ou
  * before this one, whose end an activity waits for. Each settles exactly once.
  */
 export class ItemWindow {
-  /** Items to start again, because the server no longer knows them. */
-  readonly redo: [row_index: number, item_id: string][] = [];
+  /** Items to start again, because the server no longer knows those runs. */
+  readonly redo: (Row & { run_id: string })[] = [];
   readonly #job: JobRef;
   readonly #state: JobState;
   readonly #onSettled: OnSettled;
@@ -46,7 +49,8 @@ export class ItemWindow {
   readonly #adopted = new Set<number>();
   readonly #children = new CancellationScope();
   #starting = 0;
-  #handedOver = false;
+  #held = false;
+  #lastHeldAt = 0;
 
   constructor(job: JobRef, state: JobState, onSettled: OnSettled, onChange: () => void) {
     this.#job = job;
@@ -69,15 +73,30 @@ export class ItemWindow {
     return this.#starting;
   }
 
-  /** @returns the items in flight, which from now on settle no more: the next run adopts them. */
-  handOver(): JobState['in_flight'] {
-    this.#handedOver = true;
-    return [...this.#started];
+  /** Items that end from here on do not settle, so that what the next run is given stays as it is. */
+  hold(): void {
+    this.#held = true;
   }
 
-  start(rowIndex: number, itemId: string): void {
+  /** Has those settle that have ended meanwhile. */
+  release(): void {
+    this.#held = false;
+  }
+
+  /** Whether an item that is held has ended during this very workflow task. */
+  get endedNow(): boolean {
+    return this.#lastHeldAt === workflowInfo().historyLength;
+  }
+
+  /** What the next run is given: it adopts those that run, and finds closed those that have ended. */
+  handOver(): JobState['in_flight'] {
+    const redo = this.redo.map(({ row_index, run_id }) => [row_index, run_id] as const);
+    return [...this.#started, ...redo].map(([row, runId]) => [row, runId]);
+  }
+
+  start({ row_index, item_id }: Row): void {
     this.#starting += 1;
-    void this.#run(rowIndex, itemId);
+    void this.#run(row_index, item_id);
   }
 
   /** Asks all items in flight to end; those that do settle as usual. */
@@ -132,14 +151,16 @@ export class ItemWindow {
     this.#starting -= 1;
     this.#started.set(rowIndex, child.firstExecutionRunId);
     this.#onChange();
+    let outcome;
     try {
-      this.#settle(rowIndex, itemId, await child.result());
+      outcome = await child.result();
     } catch (error) {
-      const outcome = outcomeIn(error);
-      if (outcome !== undefined) this.#settle(rowIndex, itemId, outcome);
-      // Cancelled, terminated, or broken: how, an activity finds out.
-      else void this.#adopt([[rowIndex, child.firstExecutionRunId]]);
+      outcome = outcomeIn(error);
     }
+    await this.#released();
+    if (outcome !== undefined) this.#settle(rowIndex, itemId, outcome);
+    // Cancelled, terminated, or broken: how, an activity finds out.
+    else void this.#adopt([[rowIndex, child.firstExecutionRunId]]);
   }
 
   /** The workflow ID is taken: by a leftover of a job of this ID that this server still knows. */
@@ -161,19 +182,30 @@ export class ItemWindow {
     let waiting = items;
     while (waiting.length > 0) {
       const { ended, gone } = await awaitItems({ ...ref(this.#job), items: waiting });
+      await this.#released();
       for (const { row_index, item_id, outcome } of ended)
         this.#settle(row_index, item_id, outcome);
-      for (const [row, itemId] of gone) {
-        if (!this.#handedOver && this.#started.delete(row)) this.redo.push([row, itemId]);
+      for (const [row_index, item_id] of gone) {
+        const run_id = this.#started.get(row_index);
+        if (run_id === undefined) continue;
+        this.#started.delete(row_index);
+        this.#adopted.delete(row_index);
+        this.redo.push({ row_index, item_id, run_id });
       }
       if (gone.length > 0) this.#onChange();
-      if (this.#handedOver) return;
       waiting = waiting.filter(([row]) => this.#started.has(row));
     }
   }
 
+  /** To be awaited with the end of an item, before it settles. */
+  async #released(): Promise<void> {
+    if (!this.#held) return;
+    this.#lastHeldAt = workflowInfo().historyLength;
+    await condition(() => !this.#held);
+  }
+
   #settle(row_index: number, item_id: string, outcome: Outcome): void {
-    if (this.#handedOver || !this.#started.delete(row_index)) return;
+    if (!this.#started.delete(row_index)) return;
     this.#adopted.delete(row_index);
     this.#onSettled({ row_index, item_id, outcome });
   }

@@ -22,13 +22,11 @@ export interface JobState {
   /** The next row to start. */
   next_row: number;
   counts: Counts;
-  /** Items that have started and not settled, by their first run ID. */
+  /** Items that have started and not settled, with their first run ID. */
   in_flight: [row_index: number, run_id: string][];
   /** The next batch of outcomes. */
   next_batch: number;
   stop_reason: string | null;
-  /** Whether the job is asked to end: the request itself stays with the run that got it. */
-  cancelled: boolean;
   failures: FailureSample[];
   started_at: string;
   /** Ended rows at points in time, for the rate of late. */

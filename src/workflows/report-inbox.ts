@@ -30,8 +30,13 @@ export class ReportInbox {
     this.#rules = rules;
   }
 
-  /** @param message the first argument of the signal or update, of which there may be any number. */
-  receive(message: unknown): ReportAnswer {
+  /** @param messages the arguments of the signal or update, of which there may be any number. */
+  receive(...messages: unknown[]): ReportAnswer {
+    if (messages.length !== 1) {
+      const came = messages.length === 0 ? 'none came' : `${messages.length} came`;
+      return this.#refuse(refusal(`a report is one argument, ${came}`).errors);
+    }
+    const [message] = messages;
     const checked = checkReport(message, this.#rules);
     if ('errors' in checked) return this.#refuse(checked.errors);
     const problem = this.#mismatch(checked.report);

@@ -10,6 +10,12 @@ const { listItems } = proxyActivities<ControlActivities>({
 /** Item IDs fetched at once: at most some 40 KB of history. */
 const PAGE = 200;
 
+/** A row to be started. */
+export interface Row {
+  row_index: number;
+  item_id: string;
+}
+
 /** The rows still to be started, in input order; fetches the next page of item IDs before it is needed. */
 export class RowSource {
   readonly #job: JobRef;
@@ -29,10 +35,10 @@ export class RowSource {
   }
 
   /** @returns undefined where none is left, or the page with it is on its way. */
-  next(): [row_index: number, item_id: string] | undefined {
+  next(): Row | undefined {
     if (this.#ids.length < PAGE / 2) void this.#fetch();
-    const itemId = this.#ids.shift();
-    return itemId === undefined ? undefined : [this.#state.next_row++, itemId];
+    const item_id = this.#ids.shift();
+    return item_id === undefined ? undefined : { row_index: this.#state.next_row++, item_id };
   }
 
   async #fetch(): Promise<void> {

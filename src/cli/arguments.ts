@@ -1,0 +1,31 @@
+/** Arguments and options that several commands share. */
+import { Argument, InvalidArgumentError } from 'commander';
+import { jobIdProblem } from '../job.js';
+
+/** Reads a job ID; it also names files, so that nothing else may be taken for one. */
+export function jobId(text: string): string {
+  const problem = jobIdProblem(text);
+  if (problem !== undefined) throw new InvalidArgumentError(problem);
+  return text;
+}
+
+export function jobArgument(): Argument {
+  return new Argument('<job>', 'ID of the job').argParser(jobId);
+}
+
+export function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) {
+    throw new InvalidArgumentError('must be a number');
+  }
+  return value;
+}
+
+/** A whole number from `min` up. */
+export function count(min: number): (text: string) => number {
+  return (text) => {
+    const value = number(text);
+    if (Number.isSafeInteger(value) && value >= min) return value;
+    throw new InvalidArgumentError(`must be a whole number from ${min} up`);
+  };
+}

@@ -1,0 +1,32 @@
+import type { Command } from 'commander';
+import { jobArgument } from './arguments.js';
+import { answer } from './output.js';
+
+export function addCancel(program: Command): void {
+  program
+    .command('cancel')
+    .summary('end a job and its agents')
+    .description(
+      'Ends a job and its agents; what is done is written. Also ends what a terminated job has left.',
+    )
+    .addArgument(jobArgument())
+    .addHelpText('after', '\nTo let running agents finish: agent-jobs stop')
+    .action(cancel);
+}
+
+async function cancel(id: string): Promise<void> {
+  const { connected } = await import('./server.js');
+  const { stateWord, hasEnded } = await import('./job-report.js');
+  const { unlessEnded } = await import('./unless-ended.js');
+  await connected(async ({ jobs }) => {
+    const status = await jobs.job(id).status();
+    if (!(await unlessEnded(jobs, id, (job) => job.cancel()))) return;
+    if (hasEnded(status)) {
+      answer(
+        `Job ${id} has ended already: ${stateWord(status)}. What it left behind is ended, too.`,
+      );
+    } else {
+      answer(`Job ${id} is being cancelled. To see it end: agent-jobs watch ${id}`);
+    }
+  });
+}

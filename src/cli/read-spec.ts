@@ -1,0 +1,117 @@
+/** Turns what was typed after `run` into a job's spec. */
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { checkInput } from '../activities/open-input.js';
+import type { JobSpec } from '../client.js';
+import { SpecError, parseSpec } from '../spec.js';
+import { UsageError } from './errors.js';
+
+export interface SpecOptions {
+  instruction?: string;
+  instructionFile?: string;
+  idColumn?: string;
+  output?: string;
+  outputSchema?: string;
+  maxConcurrency?: number;
+  maxRuntimeSeconds?: number;
+  maxAttempts?: number;
+  overwrite?: boolean;
+  external?: boolean;
+}
+
+/**
+ * Reads the files that the options name, and checks the input against the spec, as the job itself
+ * will do: what is wrong is said before anything is started.
+ * @returns the spec, its paths absolute, and the number of rows.
+ * @throws {UsageError}; {@link InvalidInput}.
+ */
+export async function readSpec(
+  input: string,
+  command: string[],
+  options: SpecOptions,
+  jobId: string,
+): Promise<{ spec: JobSpec; total: number }> {
+  const { instruction, file } = await readInstruction(options);
+  const { outputSchema } = options;
+  const given = {
+    csv_path: resolve(input),
+    instruction,
+    agent: agentOf(command, options.external === true),
+    id_column: options.idColumn,
+    output_csv_path: options.output === undefined ? undefined : resolve(options.output),
+    overwrite: options.overwrite,
+    output_schema: outputSchema === undefined ? undefined : await readSchema(resolve(outputSchema)),
+    max_concurrency: options.maxConcurrency,
+    max_runtime_seconds: options.maxRuntimeSeconds,
+    max_attempts: options.maxAttempts,
+  };
+  const spec = parse(given);
+  try {
+    const { total } = await checkInput(jobId, spec);
+    return { spec, total };
+  } catch (error) {
+    if (file !== undefined && error instanceof Error) {
+      error.message = error.message.replace(/^instruction:/, `${file}:`);
+    }
+    throw error;
+  }
+}
+
+async function readInstruction({ instruction, instructionFile }: SpecOptions) {
+  if (instruction !== undefined) return { instruction };
+  if (instructionFile === undefined) {
+    throw new UsageError('say what is to be done: --instruction TEXT or --instruction-file FILE');
+  }
+  const file = resolve(instructionFile);
+  return { instruction: await readText(file, '--instruction-file'), file };
+}
+
+async function readSchema(file: string): Promise<unknown> {
+  const text = await readText(file, '--output-schema');
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new UsageError(`--output-schema: ${file} is not JSON: ${(error as Error).message}`);
+  }
+}
+
+async function readText(file: string, option: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new UsageError(`${option}: ${file} cannot be read: ${(error as Error).message}`);
+  }
+}
+
+function agentOf(command: string[], external: boolean): JobSpec['agent'] {
+  if (external) {
+    if (command.length === 0) return { external: true };
+    throw new UsageError('with --external somebody else works on the rows: give no command');
+  }
+  if (command.length > 0) return { command, cwd: process.cwd() };
+  throw new UsageError(
+    'who works on the rows? Give the agent\'s command at the end, after "--", or --external',
+  );
+}
+
+/** As the options are called; the others are named after their fields. */
+const OPTION_NAMES: Record<string, string> = {
+  csv_path: 'INPUT',
+  output_csv_path: '--output',
+  agent: 'COMMAND',
+};
+
+function parse(given: unknown): JobSpec {
+  try {
+    return parseSpec(given);
+  } catch (error) {
+    if (!(error instanceof SpecError)) throw error;
+    const problems = error.problems.map((problem) =>
+      problem.replace(
+        /^[a-z_]+/,
+        (field) => OPTION_NAMES[field] ?? `--${field.replaceAll('_', '-')}`,
+      ),
+    );
+    throw new UsageError(problems.join('\n'));
+  }
+}

@@ -1,0 +1,163 @@
+import { randomUUID } from 'node:crypto';
+import { type Command, Option } from 'commander';
+import type { JobSpec } from '../client.js';
+import {
+  DEFAULT_LIMITS,
+  DEFAULT_MAX_CONCURRENCY,
+  MAX_CONCURRENCY,
+  defaultOutputPath,
+} from '../job.js';
+import { jobId, number } from './arguments.js';
+import { EXIT_CODES_HELP, UsageError, exitCodeOf } from './errors.js';
+import { answer, answerJson, note } from './output.js';
+import type { SpecOptions } from './read-spec.js';
+import type { Connected } from './server.js';
+import { rows } from './wording.js';
+
+interface RunOptions extends SpecOptions {
+  jobId?: string;
+  detach?: true;
+  json?: true;
+  local?: true;
+}
+
+const EXAMPLES = `
+The command runs once per row: the prompt is on its standard input, and in place of an argument
+that is exactly {prompt}. It reports with "agent-jobs report", or by HTTP as its environment says.
+
+Examples:
+  agent-jobs run tickets.csv --local --instruction 'Classify: {text}' -- node agent.mjs
+  agent-jobs run tickets.csv --local --instruction-file task.md --id-column id \\
+    --output-schema label.json --output labels.csv --max-concurrency 8 -- codex exec {prompt}
+  agent-jobs run tickets.csv --instruction 'Review: {text}' --external --detach
+${EXIT_CODES_HELP}`;
+
+export function addRun(program: Command): void {
+  program
+    .command('run')
+    .summary('run a job: an agent for each row of a file')
+    .description(
+      'Runs an agent for each row of INPUT and writes a copy of it with what the agents reported.',
+    )
+    .usage('INPUT [options] -- COMMAND [ARG…]')
+    .argument('<input>', 'CSV, or JSON Lines where the name ends in .jsonl or .ndjson')
+    .argument('[command...]', 'the agent: program and arguments; no shell is involved')
+    .addOption(
+      new Option(
+        '--instruction <text>',
+        'the task; {column} is replaced by the row’s cell',
+      ).conflicts('instructionFile'),
+    )
+    .option('--instruction-file <file>', 'the task, from a file')
+    .option('--id-column <name>', 'column that names the items (default: row-1, row-2, …)')
+    .option(
+      '--output <path>',
+      'where to write, .csv or .jsonl (default: <input>.agent-job-<ID, first 8>.csv beside the input)',
+    )
+    .option('--output-schema <file>', 'JSON Schema that every result must meet (default: any JSON)')
+    .option(
+      '--max-concurrency <n>',
+      `agents at once, up to ${MAX_CONCURRENCY} (default: ${DEFAULT_MAX_CONCURRENCY})`,
+      number,
+    )
+    .option(
+      '--max-runtime-seconds <s>',
+      `time for one agent, from its start (default: ${DEFAULT_LIMITS.max_runtime_seconds})`,
+      number,
+    )
+    .option(
+      '--max-attempts <n>',
+      `tries of a row before it has failed (default: ${DEFAULT_LIMITS.max_attempts})`,
+      number,
+    )
+    .option('--job-id <id>', 'name of the job, not used before (default: a random UUID)', jobId)
+    .option('--external', 'no command: somebody else works, and reports in time')
+    .option('--overwrite', 'replace an output that is not this job’s (default: refuse)')
+    .option('--local', 'start dev server and worker in the background where there is none')
+    .option('--detach', 'do not wait for the end; prints the job’s ID')
+    .option('--json', 'print JSON on standard output, and nothing else there')
+    .addHelpText('after', EXAMPLES)
+    .showHelpAfterError('The agent\'s command goes after "--". More: agent-jobs run --help')
+    .action(run);
+}
+
+async function run(input: string, command: string[], options: RunOptions): Promise<void> {
+  if (command.length > 0 && !process.argv.includes('--')) {
+    throw new UsageError(
+      'write "--" before the agent\'s command, so that its options stay its own',
+    );
+  }
+  const id = options.jobId ?? randomUUID();
+  const { readSpec } = await import('./read-spec.js');
+  const { spec, total } = await readSpec(input, command, options, id);
+  if (options.local) {
+    const { ensureServer } = await import('./local-server.js');
+    await ensureServer();
+  }
+  const { connected } = await import('./server.js');
+  await connected(async (site) => {
+    if (options.local) {
+      const { ensureWorker } = await import('./local-worker.js');
+      await ensureWorker(site, spec);
+    }
+    if (options.detach) await detach(site, id, spec, options, total);
+    else await runToEnd(site, id, spec, options, total);
+  });
+}
+
+async function detach(
+  { jobs, link }: Connected,
+  id: string,
+  spec: JobSpec,
+  options: RunOptions,
+  total: number,
+): Promise<void> {
+  await jobs.start(spec, { jobId: id });
+  const url = link(id);
+  if (options.json) {
+    answerJson({
+      job_id: id,
+      total,
+      output_csv_path: spec.output_csv_path ?? defaultOutputPath(spec.csv_path, id),
+      web_ui_url: url ?? null,
+    });
+  } else {
+    answer(id);
+  }
+  note(`Job ${id} is started: ${rows(total)}. To watch it: agent-jobs watch ${id}`);
+  if (url !== undefined) note(url);
+  const { unattendedNotice } = await import('./worker-notice.js');
+  const notice = await unattendedNotice(jobs, spec.agent);
+  if (notice !== undefined) note(notice);
+}
+
+async function runToEnd(
+  site: Connected,
+  id: string,
+  spec: JobSpec,
+  options: RunOptions,
+  total: number,
+): Promise<void> {
+  const { follow } = await import('./follow.js');
+  const { Interruption } = await import('./interruption.js');
+  const { answerEnd } = await import('./job-report.js');
+  const interruption = new Interruption(id);
+  const { jobs } = site;
+  await jobs.start(spec, { jobId: id });
+  const url = site.link(id);
+  note(`Job ${id}: ${rows(total)}`);
+  if (url !== undefined) note(url);
+  const status = await follow(jobs, id, interruption, {
+    agent: spec.agent,
+    total,
+    ...(options.local && {
+      onUnattended: async () => {
+        const { startWorker } = await import('./local-worker.js');
+        await startWorker(spec);
+        return 'The worker that the server listed does not answer: another one is started.';
+      },
+    }),
+  });
+  answerEnd(status, url, options.json === true);
+  process.exitCode = exitCodeOf(status);
+}

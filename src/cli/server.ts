@@ -1,0 +1,37 @@
+import { AgentJobs } from '../client.js';
+import { type ServerConnection, serverConnection, webUi } from '../config.js';
+import { isLoopback } from './loopback.js';
+
+/** A local server that is there answers at once. */
+const LOCAL_TIMEOUT_MS = 2000;
+const REMOTE_TIMEOUT_MS = 10_000;
+
+/** The server as commands use it. */
+export interface Connected {
+  jobs: AgentJobs;
+  server: ServerConnection;
+  /** Where the Web UI shows a workflow; undefined where its address is not known. */
+  link: (workflowId: string) => string | undefined;
+}
+
+/**
+ * Connects, does the work, and disconnects.
+ * @throws {ConfigError}; {@link ServerUnreachable}; what the work throws.
+ */
+export async function connected<T>(work: (connected: Connected) => Promise<T>): Promise<T> {
+  const server = serverConnection();
+  const jobs = await AgentJobs.connect({
+    connectTimeoutMs: isLoopback(server.address) ? LOCAL_TIMEOUT_MS : REMOTE_TIMEOUT_MS,
+  });
+  try {
+    return await work({ jobs, server, link: (workflowId) => webUiLink(server, workflowId) });
+  } finally {
+    await jobs.close();
+  }
+}
+
+function webUiLink({ address, namespace }: ServerConnection, workflowId: string) {
+  const ui = webUi(address);
+  if (ui === undefined) return undefined;
+  return `${ui}/namespaces/${encodeURIComponent(namespace)}/workflows/${encodeURIComponent(workflowId)}`;
+}

@@ -1,0 +1,22 @@
+import type { Command } from 'commander';
+import { jobArgument } from './arguments.js';
+import { answer } from './output.js';
+
+export function addStop(program: Command): void {
+  program
+    .command('stop')
+    .summary('start no more rows of a job')
+    .description('Has a job start no more rows; agents that run come to their end.')
+    .addArgument(jobArgument())
+    .addHelpText('after', '\nTo end the agents too: agent-jobs cancel')
+    .action(stop);
+}
+
+async function stop(id: string): Promise<void> {
+  const { connected } = await import('./server.js');
+  const { unlessEnded } = await import('./unless-ended.js');
+  await connected(async ({ jobs }) => {
+    const done = await unlessEnded(jobs, id, (job) => job.stop('stopped by agent-jobs stop'));
+    if (done) answer(`Job ${id} starts no more rows. To see it end: agent-jobs watch ${id}`);
+  });
+}

@@ -1,0 +1,38 @@
+/** How things are said to people. */
+
+/** `4.2 s`, `42 s`, `1 min 20 s`, `2 h 5 min`. */
+export function duration(seconds: number): string {
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return whole % 60 === 0 ? `${minutes} min` : `${minutes} min ${whole % 60} s`;
+  const hours = Math.floor(minutes / 60);
+  return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`;
+}
+
+/** A forecast: no more exact than it can be. */
+export function roughly(seconds: number): string {
+  if (seconds < 60) return `${Math.max(1, Math.ceil(seconds))} s`;
+  if (seconds < 600) return duration(Math.ceil(seconds / 10) * 10);
+  return duration(Math.ceil(seconds / 60) * 60);
+}
+
+/** `1 row`, `2 rows`. */
+export function rows(count: number): string {
+  return `${count} ${count === 1 ? 'row' : 'rows'}`;
+}
+
+/** Text that came from rows and agents, without what would command the terminal. */
+export function printable(text: string): string {
+  // Control characters but newline and tab, and those that reverse the direction of writing.
+  return text.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, (character) =>
+    character === '\n' || character === '\t' ? character : '\ufffd',
+  );
+}
+
+/** The same on one line of at most `max` characters. */
+export function oneLine(text: string, max: number): string {
+  const line = printable(text.replace(/\s+/g, ' ').trim());
+  return line.length <= max ? line : `${line.slice(0, max - 1).toWellFormed()}…`;
+}

@@ -1,0 +1,65 @@
+import type { AgentJobs, JobStatus } from '../client.js';
+import type { Followed } from './follow.js';
+
+const PATIENCE_MS = 5000;
+const START_ONE = 'To start one: agent-jobs worker';
+
+/** Says, once, that nobody works on a job: it would wait for ever without a word. */
+export class WorkerNotice {
+  readonly #jobs: AgentJobs;
+  readonly #jobId: string;
+  readonly #followed: Followed;
+  readonly #say: (text: string) => void;
+  #said = false;
+  #unansweredSince: number | undefined;
+
+  constructor(jobs: AgentJobs, jobId: string, followed: Followed, say: (text: string) => void) {
+    this.#jobs = jobs;
+    this.#jobId = jobId;
+    this.#followed = followed;
+    this.#say = say;
+  }
+
+  /** Where the server knows of no worker there is none. */
+  async begin(): Promise<void> {
+    const { taskQueue, status } = await this.#jobs.client.workflow
+      .getHandle(this.#jobId)
+      .describe()
+      .catch(() => ({ taskQueue: this.#jobs.taskQueue, status: undefined }));
+    if (status?.name !== 'RUNNING') return;
+    const notice = await unattendedNotice(this.#jobs, this.#followed.agent, taskQueue);
+    if (notice === undefined) return;
+    this.#said = true;
+    this.#say(notice);
+  }
+
+  /** Where the server lists a worker it may be dead: then nothing answers. */
+  async observe({ state }: JobStatus): Promise<void> {
+    if (state !== 'unreachable') {
+      this.#unansweredSince = undefined;
+      return;
+    }
+    this.#unansweredSince ??= Date.now();
+    if (this.#said || Date.now() - this.#unansweredSince < PATIENCE_MS) return;
+    this.#said = true;
+    const done = await this.#followed.onUnattended?.();
+    this.#say(
+      done ?? `No worker has answered for this job for ${PATIENCE_MS / 1000} s. ${START_ONE}`,
+    );
+  }
+}
+
+/** @returns that no worker takes the work of a job, where that is certain. */
+export async function unattendedNotice(
+  jobs: AgentJobs,
+  agent: Followed['agent'],
+  taskQueue: string = jobs.taskQueue,
+): Promise<string | undefined> {
+  const queues = await jobs.unattended(agent, taskQueue);
+  if (queues.length === 0) return undefined;
+  const ours = queues.some((queue) => queue.startsWith(taskQueue));
+  return (
+    `No worker takes this job's work: nobody polls the task queue ${queues.join(', ')}. ` +
+    (ours ? START_ONE : 'The job waits until one does.')
+  );
+}

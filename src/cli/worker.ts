@@ -1,0 +1,87 @@
+import type { Command } from 'commander';
+import type { AgentJobsWorker } from '../worker.js';
+import { serverConnection, storeFolder, taskQueue } from '../config.js';
+import { count, number } from './arguments.js';
+import { note } from './output.js';
+
+/** As many as a job has in flight by default, so that one worker serves one such job. */
+export const DEFAULT_CONCURRENCY = 16;
+const DEFAULT_DRAIN_SECONDS = 60;
+
+const NOTES = `
+It works for all jobs of its task queue (AGENT_JOBS_TASK_QUEUE, default agent-jobs) that use its job
+store (AGENT_JOBS_STORE, default $XDG_STATE_HOME/agent-jobs). Start as many as you need.
+
+Ctrl-C or SIGTERM: it takes no more work and lets agents finish for a time; once more: it ends them
+now. What was ended is started again by the next worker, and costs the row no attempt.
+
+Exit codes: 0 ended in order; 1 unexpected error; 2 invalid usage.`;
+
+interface WorkerOptions {
+  concurrency: number;
+  drainSeconds: number;
+}
+
+export function addWorker(program: Command): void {
+  program
+    .command('worker')
+    .summary('work for jobs on this host')
+    .description('Runs jobs and their agents on this host, until it is ended.')
+    .option('--concurrency <n>', 'agents at once on this host', count(1), DEFAULT_CONCURRENCY)
+    .option(
+      '--drain-seconds <s>',
+      'how long agents may go on once the worker is to end',
+      number,
+      DEFAULT_DRAIN_SECONDS,
+    )
+    .addHelpText('after', NOTES)
+    .action(worker);
+}
+
+async function worker({ concurrency, drainSeconds }: WorkerOptions): Promise<void> {
+  const server = serverConnection();
+  const [{ connected }, { startWorker }, { installRuntime }] = await Promise.all([
+    import('./server.js'),
+    import('../worker.js'),
+    import('../worker-runtime.js'),
+  ]);
+  // Says what is wrong with the connection in the way of all commands.
+  await connected(async () => {});
+  installRuntime((line) => note(`${new Date().toISOString()} ${line}`));
+  const running = await startWorker({
+    connection: server.connectionOptions,
+    namespace: server.namespace,
+    taskQueue: taskQueue(),
+    storeFolder: storeFolder(),
+    concurrency,
+    drainSeconds,
+  });
+  endOnSignals(running, drainSeconds);
+  note(
+    `The worker is ready: task queue ${taskQueue()} in namespace ${server.namespace} at ${server.address}\n` +
+      `  agents  ${concurrency} at once\n` +
+      `  store   ${storeFolder()}`,
+  );
+  // Whoever has started it in the background waits for this.
+  if (process.connected) process.send!('ready', () => process.disconnect());
+  await running.done;
+  note('The worker has ended.');
+}
+
+function endOnSignals(worker: AgentJobsWorker, drainSeconds: number): void {
+  let signals = 0;
+  const end = () => {
+    signals += 1;
+    note(
+      signals === 1
+        ? `The worker takes no more work; its agents may go on for ${drainSeconds} s. Once more to end them now.`
+        : 'The worker ends its agents now.',
+    );
+    worker.shutdown();
+    // A third one ends the worker itself, whatever holds it up.
+    if (signals === 2) for (const signal of SIGNALS) process.off(signal, end);
+  };
+  for (const signal of SIGNALS) process.on(signal, end);
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
