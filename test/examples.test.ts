@@ -2,20 +2,25 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { JobSpec } from '../src/client.js';
+import { freePort } from './support/free-port.js';
 import { ROOT, Site, readOutput } from './support/site.js';
 
 const TICKETS = join(ROOT, 'examples/tickets.csv');
 const TICKET_COUNT = 20;
+const CLI = join(ROOT, 'dist/cli/main.js');
+const AUDIT = 'examples/dependency-audit/out/audit.csv';
+
+function node(args: string[], env: NodeJS.ProcessEnv): ChildProcess {
+  return spawn(process.execPath, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] });
+}
 
 function start(file: string, args: string[], env: NodeJS.ProcessEnv): ChildProcess {
-  return spawn(process.execPath, ['--import', 'tsx', join(ROOT, 'examples', file), ...args], {
-    cwd: ROOT,
-    env,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  return node(['--import', 'tsx', join(ROOT, 'examples', file), ...args], env);
 }
 
 async function ending(
@@ -89,5 +94,99 @@ describe('examples with a server', () => {
     const { code, stderr } = await ended;
     assert.equal(code, 0, stderr);
     assert.deepEqual((await results(output_csv_path)).get('T-1001'), { team: 'billing' });
+  });
+
+  it('shell-agent.sh reports by the command line', async () => {
+    // As where the package is installed: the command is on the agents' PATH.
+    const program = await site.file(
+      'agent-jobs',
+      `#!/bin/sh\nexec "${process.execPath}" "${CLI}" "$@"\n`,
+    );
+    await chmod(program, 0o755);
+    const path = [site.folder, process.env['PATH']].join(delimiter);
+    const job = await site.jobs.start(
+      tickets('shell.csv', {
+        command: ['env', `PATH=${path}`, join(ROOT, 'examples/shell-agent.sh')],
+      }),
+    );
+    const { output_csv_path } = await job.result();
+    assert.deepEqual((await results(output_csv_path)).get('T-1004'), { words: 5 });
+  });
+});
+
+/** What npm says is installed, by the path below `node_modules`. */
+async function installed(): Promise<Map<string, { dependencies?: object }>> {
+  const lockfile = await readFile(join(ROOT, 'node_modules/.package-lock.json'), 'utf8');
+  const { packages } = JSON.parse(lockfile) as { packages: Record<string, object> };
+  const paths = Object.keys(packages).map((path) => path.replace(/^node_modules\//, ''));
+  return new Map(paths.toSorted().map((path) => [path, packages[`node_modules/${path}`]!]));
+}
+
+describe('the demo', () => {
+  let folder: string;
+  let env: NodeJS.ProcessEnv;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'agent-jobs-demo-'));
+    const profiles = join(folder, 'temporal.toml');
+    await writeFile(profiles, '[profile.default]\n');
+    const [port, uiPort] = [await freePort(), await freePort()];
+    // Nothing of the developer's: neither a server nor its state, nor other settings.
+    const inherited = Object.entries(process.env).filter(
+      ([name]) => name === 'TEMPORAL_CLI' || !/^(TEMPORAL|AGENT_JOBS)_/.test(name),
+    );
+    env = {
+      ...Object.fromEntries(inherited),
+      XDG_STATE_HOME: folder,
+      TEMPORAL_ADDRESS: `127.0.0.1:${port}`,
+      TEMPORAL_DEV_UI_PORT: String(uiPort),
+      TEMPORAL_DEV_DB: join(folder, 'dev.db'),
+      TEMPORAL_CONFIG_FILE: profiles,
+    };
+  });
+  after(async () => {
+    const { code, stderr } = await ending(node([CLI, 'local', 'down'], env));
+    assert.equal(code, 0, stderr);
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it('audits every installed package, and may be run again', async () => {
+    const first = await ending(start('dependency-audit/demo.ts', [], env));
+    assert.equal(first.code, 0, first.stderr);
+    const jobId = /^Job (\S+): succeeded\. (\d+) of \2 rows completed/m.exec(first.stdout)?.[1];
+    assert.ok(jobId !== undefined, first.stdout);
+    const webUi = `http://127.0.0.1:${env['TEMPORAL_DEV_UI_PORT']}/namespaces/default/workflows/${jobId}`;
+    assert.ok(first.stdout.includes(join(ROOT, AUDIT)), first.stdout);
+    assert.ok(first.stdout.trimEnd().endsWith(webUi), first.stdout);
+    assert.equal((await fetch(webUi)).status, 200);
+
+    const rows = await readOutput(join(ROOT, AUDIT));
+    assert.ok(rows.length > 100, `${rows.length} packages`);
+    assert.deepEqual(
+      new Set(rows.map(({ job_id, status }) => `${job_id} ${status}`)),
+      new Set([`${jobId} completed`]),
+    );
+    const audited = new Map(rows.map(({ path, result_json }) => [path!, JSON.parse(result_json!)]));
+    const packages = await installed();
+    assert.deepEqual([...audited.keys()], [...packages.keys()]);
+    const { file_count, unpacked_bytes, ...protobufjs } = audited.get('protobufjs');
+    assert.ok(
+      file_count > 50 && unpacked_bytes > 1_000_000,
+      JSON.stringify(audited.get('protobufjs')),
+    );
+    assert.deepEqual(protobufjs, {
+      licence: 'BSD-3-Clause',
+      licence_file: true,
+      install_scripts: ['postinstall'],
+      deprecated: 'no',
+      types: 'bundled',
+      dependency_count: Object.keys(packages.get('protobufjs')!.dependencies!).length,
+      findings: ['runs a script when it is installed: postinstall'],
+    });
+
+    const second = await ending(start('dependency-audit/demo.ts', ['--detach'], env));
+    assert.equal(second.code, 0, second.stderr);
+    assert.match(second.stdout, /^dependency-audit-\S+\n$/);
+    assert.notEqual(second.stdout.trim(), jobId);
   });
 });

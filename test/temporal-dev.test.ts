@@ -15,12 +15,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { freePort } from './support/free-port.js';
 
 const SCRIPT = fileURLToPath(new URL('../temporal-dev.sh', import.meta.url));
 const THIRTY_DAYS = '2592000s';
@@ -74,27 +75,6 @@ function temporaryFolder(): string {
   const folder = realpathSync(mkdtempSync(path.join(tmpdir(), 'temporal-dev-')));
   cleanups.push(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
-}
-
-const taken = new Set<number>();
-
-/** A free port below those that systems hand out by themselves, so that none of these is lost meanwhile. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
-    if (taken.has(port)) continue;
-    taken.add(port);
-    const server = createServer();
-    const free = await new Promise<boolean>((resolve) => {
-      server.once('error', () => resolve(false));
-      server.listen(port, '127.0.0.1', () => resolve(true));
-    });
-    if (free) {
-      server.close();
-      await once(server, 'close');
-      return port;
-    }
-  }
 }
 
 let cli = '';

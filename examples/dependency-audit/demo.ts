@@ -19,21 +19,20 @@ const count = writePackages(PROJECT, input);
 // Paths as one would type them: the command is shown, to be tried with changes.
 const file = (path: string) => relative(PROJECT, path);
 const jobId = `dependency-audit-${new Date().toISOString().replace(/[:.]/g, '-')}`;
-const command = [
+const parts = [
   ['run', '--local', file(input)],
   ['--instruction-file', file(join(EXAMPLE, 'instruction.md'))],
   ['--id-column', 'path'],
   ['--output-schema', file(join(EXAMPLE, 'output-schema.json'))],
   // The latest audit, whichever job made it.
   ['--output', file(join(OUT, 'audit.csv')), '--overwrite'],
-  ['--job-id', jobId],
-  process.argv.slice(2),
+  ['--job-id', jobId, ...process.argv.slice(2)],
   ['--', 'node', file(join(EXAMPLE, 'agent.mjs'))],
-].flat();
-console.error(`${count} installed packages are listed in ${file(input)}. Running:`);
-console.error(`  npx agent-jobs ${command.join(' ')}\n`);
+];
+console.error(`${count} installed packages are listed in ${file(input)}. Running:\n`);
+console.error(`  npx agent-jobs ${parts.map((part) => part.join(' ')).join(' \\\n    ')}\n`);
 
-const cli = spawn(process.execPath, [join(PROJECT, 'dist/cli/main.js'), ...command], {
+const cli = spawn(process.execPath, [join(PROJECT, 'dist/cli/main.js'), ...parts.flat()], {
   cwd: PROJECT,
   stdio: 'inherit',
 });

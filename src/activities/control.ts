@@ -1,7 +1,6 @@
 import { Context } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import { itemOutcome } from '../item-outcome.js';
 import {
   INVALID_INPUT_FAILURE,
   itemWorkflowId,
@@ -9,10 +8,11 @@ import {
   verdictAttribute,
 } from '../messages.js';
 import { exportRows } from '../output/export.js';
-import type { JobStore } from '../store/job-store.js';
+import type { JobStore, StoredJob, StoredRow } from '../store/job-store.js';
 import { PAGE_ROWS } from '../store/job-store.js';
 import { OutcomeIndex } from '../store/outcome-index.js';
 import type { ControlActivities, EndedItems, ItemsInFlight } from './contract.js';
+import { ItemWatch } from './item-watch.js';
 import { InvalidInput, snapshotInput } from './open-input.js';
 import type { OpenJobs } from './open-jobs.js';
 
@@ -27,16 +27,14 @@ export function createControlActivities(deps: {
   jobs: OpenJobs;
 }): ControlActivities {
   const { client, store, jobs } = deps;
+  const watch = new ItemWatch(client);
 
-  async function handlesOf({ items, ...ref }: ItemsInFlight) {
-    const stored = await jobs.stored(ref);
-    return Promise.all(
-      items.map(async ([row_index, runId]) => {
-        const { item_id } = await stored.row(row_index);
-        const workflowId = itemWorkflowId(ref.job_id, item_id);
-        return { row_index, item_id, handle: client.workflow.getHandle(workflowId, runId) };
-      }),
-    );
+  async function executionsOf({ items, ...ref }: ItemsInFlight) {
+    const itemIds = await itemIdsOf(await jobs.stored(ref), items);
+    return items.map(([row_index, runId], n) => {
+      const item_id = itemIds[n]!;
+      return { row_index, item_id, workflowId: itemWorkflowId(ref.job_id, item_id), runId };
+    });
   }
 
   return {
@@ -69,18 +67,29 @@ export function createControlActivities(deps: {
     async awaitItems(wait) {
       const heartbeat = beat();
       try {
-        const handles = await handlesOf(wait);
-        const { cancellationSignal } = Context.current();
-        return await client.connection.withAbortSignal(cancellationSignal, () =>
-          firstEnded(handles),
-        );
+        const items = await executionsOf(wait);
+        const closed: EndedItems = { ended: [], gone: [] };
+        const ends = await watch.firstOf(items, Context.current().cancellationSignal);
+        for (const [n, { outcome }] of ends) {
+          const { row_index, item_id } = items[n]!;
+          if (outcome === undefined) closed.gone.push([row_index, item_id]);
+          else closed.ended.push({ row_index, item_id, outcome });
+        }
+        return closed;
       } finally {
         clearInterval(heartbeat);
       }
     },
 
     async cancelItems(items) {
-      for (const { handle } of await handlesOf(items)) await handle.cancel().catch(ignoreClosed);
+      const heartbeat = beat();
+      try {
+        for (const { workflowId, runId } of await executionsOf(items)) {
+          await client.workflow.getHandle(workflowId, runId).cancel().catch(ignoreClosed);
+        }
+      } finally {
+        clearInterval(heartbeat);
+      }
     },
 
     async saveResult({ row_index, result, ...ref }) {
@@ -128,24 +137,17 @@ function beat(): NodeJS.Timeout {
   return setInterval(() => context.heartbeat(), HEARTBEAT_MS);
 }
 
-type Handles = {
-  row_index: number;
-  item_id: string;
-  handle: ReturnType<Client['workflow']['getHandle']>;
-}[];
-
-/** Waits for the first of the items to close, and takes along those that have closed by then. */
-async function firstEnded(handles: Handles): Promise<EndedItems> {
-  const closed: EndedItems = { ended: [], gone: [] };
-  const waits = handles.map(async ({ row_index, item_id, handle }) => {
-    const outcome = await itemOutcome(handle);
-    if (outcome === undefined) closed.gone.push([row_index, item_id]);
-    else closed.ended.push({ row_index, item_id, outcome });
-  });
-  // The others are still waiting when this one returns; their aborted polls concern nobody.
-  for (const wait of waits) wait.catch(() => {});
-  await Promise.race(waits);
-  return closed;
+/** The item IDs, in the same order; each page is read once. */
+async function itemIdsOf(stored: StoredJob, items: ItemsInFlight['items']): Promise<string[]> {
+  const pages = new Map<number, StoredRow[]>();
+  const itemIds: string[] = [];
+  for (const [row] of items) {
+    const page = Math.floor(row / PAGE_ROWS);
+    let rows = pages.get(page);
+    if (rows === undefined) pages.set(page, (rows = await stored.page(page)));
+    itemIds.push(rows[row % PAGE_ROWS]!.item_id);
+  }
+  return itemIds;
 }
 
 function ignoreClosed(error: unknown): void {

@@ -33,13 +33,16 @@ const LINGER_MS = 15_000;
  */
 export class ItemWatch {
   readonly #client: Client;
+  readonly #lingerMs: number;
   readonly #watches = new Map<string, Watch>();
 
-  constructor(client: Client) {
+  /** @param lingerMs how long an item is waited for after it was last asked for. */
+  constructor(client: Client, lingerMs = LINGER_MS) {
     this.#client = client;
+    this.#lingerMs = lingerMs;
   }
 
-  /** Long polls that are open, or have ended and were not asked for. */
+  /** Items that are waited for. */
   get size(): number {
     return this.#watches.size;
   }
@@ -61,18 +64,14 @@ export class ItemWatch {
       await Promise.race([...watches.map(({ settled }) => settled), cancellation]);
       signal.throwIfAborted();
       const ended = new Map<number, ItemEnd>();
-      for (const [place, { end }] of watches.entries()) if (end !== undefined) ended.set(place, end);
+      for (const [place, { end }] of watches.entries())
+        if (end !== undefined) ended.set(place, end);
       if (ended.size === 0) throw watches.find(({ error }) => error !== undefined)!.error;
       return ended;
     } finally {
       signal.removeEventListener('abort', cancelled!);
       for (const [place, item] of items.entries()) this.#release(item, watches[place]!);
     }
-  }
-
-  /** Ends all waiting. */
-  close(): void {
-    for (const [key, watch] of this.#watches) this.#forget(key, watch);
   }
 
   #watch({ workflowId, runId }: WatchedItem): Watch {
@@ -103,7 +102,7 @@ export class ItemWatch {
     watch.users -= 1;
     if (watch.end !== undefined || watch.error !== undefined) this.#forget(key, watch);
     else if (watch.users === 0) {
-      watch.expiry = setTimeout(() => this.#forget(key, watch), LINGER_MS).unref();
+      watch.expiry = setTimeout(() => this.#forget(key, watch), this.#lingerMs).unref();
     }
   }
 

@@ -6,12 +6,11 @@ export function jobDetails(progress: JobProgress, namespace: string): string {
   const { total, completed, failed, cancelled, running, pending } = progress;
   const done = completed + failed + cancelled;
   const percent = total === 0 ? 0 : Math.floor((100 * done) / total);
+  // Few lines: the Web UI shows some ten at once.
   const lines = [
     `**${progress.state}**: ${done} of ${total} rows (${percent} %)`,
     '',
-    '| completed | failed | cancelled | running | pending |',
-    '| --- | --- | --- | --- | --- |',
-    `| ${completed} | ${failed} | ${cancelled} | ${running} | ${pending} |`,
+    `${completed} completed, ${failed} failed, ${cancelled} cancelled, ${running} running, ${pending} pending`,
   ];
   if (progress.rows_per_second !== null && progress.state === 'running') {
     const eta = progress.eta_seconds === null ? '' : `, ${duration(progress.eta_seconds)} to go`;
