@@ -6,7 +6,7 @@ import type { ResultCheck } from './schema.js';
 import { undecodableReason } from './undecodable.js';
 
 const message = z.strictObject({
-  result: z.unknown(),
+  result: z.unknown().optional(),
   stop: z.boolean().optional(),
   job_id: z.string().optional(),
   item_id: z.string().optional(),

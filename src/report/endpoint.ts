@@ -88,7 +88,11 @@ function reportApp(runs: Map<string, RunReports>): Hono<Env> {
   });
   const limit = bodyLimit({
     maxSize: MAX_BODY_BYTES,
-    onError: (context) => refuse(context, 413, `the report is over ${MAX_BODY_BYTES} bytes`),
+    onError: (context: Context<Env>) => {
+      const why = `the report is over ${MAX_BODY_BYTES} bytes`;
+      context.get('reports').lastRefusal = why;
+      return refuse(context, 413, why);
+    },
   });
   app.post(REPORT_PATH, limit, async (context) => {
     const reports = context.get('reports');
@@ -107,6 +111,6 @@ function reportApp(runs: Map<string, RunReports>): Hono<Env> {
   return app;
 }
 
-function refuse(context: Context, status: 400 | 401 | 403 | 413, message: string): Response {
+function refuse(context: Context<Env>, status: 400 | 401 | 403 | 413, message: string): Response {
   return context.json({ accepted: false, ...refusal(message) }, status);
 }

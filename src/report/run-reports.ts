@@ -74,9 +74,10 @@ export class RunReports {
     }
     this.#first ??= { result, stop, delivery: this.#deliver(result, stop) };
     this.#onFirst?.();
+    const late = this.#giveUp.signal.aborted;
     let delivery = await this.#first.delivery;
-    if (delivery === 'undelivered') {
-      // Given up on when its run ended: the item has it from there, and takes it twice.
+    // Given up on when its run ended: the item has it from there, and takes it twice.
+    if (delivery === 'undelivered' && (late || !this.#giveUp.signal.aborted)) {
       delivery = await (this.#first.delivery = this.#deliver(result, stop));
     }
     switch (delivery) {

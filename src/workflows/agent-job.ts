@@ -4,6 +4,7 @@ import {
   CancellationScope,
   CancelledFailure,
   condition,
+  isCancellation,
   makeContinueAsNewFunc,
   proxyActivities,
   rootCause,
@@ -35,7 +36,7 @@ import { SpecError, parseSpec, settingsOf } from '../spec.js';
 import { undecodableReason } from '../undecodable.js';
 import { ItemWindow } from './item-window.js';
 import { jobDetails } from './job-details.js';
-import { type JobState, addFailure, progressOf, sample, summaryOf } from './job-state.js';
+import { type JobState, addFailure, newState, progressOf, sample, summaryOf } from './job-state.js';
 import { OutcomeLog } from './outcome-log.js';
 import { Renewal } from './renewal.js';
 import { RowSource } from './row-source.js';
@@ -170,32 +171,27 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
 /** @throws ApplicationFailure of type `InvalidInput` where there is something to mend. */
 async function open(jobId: string, input: unknown): Promise<JobState> {
   const spec = readSpec(jobId, input);
-  const opened = await openInput({ job_id: jobId, spec }).catch(unwrapInvalidInput);
-  const settings = settingsOf(spec, jobId);
-  const { csv_path, output_csv_path } = settings;
-  upsertMemo({ [OPENED_MEMO]: { csv_path, output_csv_path, total: opened.total } });
-  return {
-    ...opened,
-    settings,
-    next_row: 0,
-    counts: { completed: 0, failed: 0, cancelled: 0 },
-    in_flight: [],
-    next_batch: 0,
-    stop_reason: null,
-    failures: [],
-    started_at: workflowInfo().startTime.toISOString(),
-    samples: [],
-  };
+  const state = newState(settingsOf(spec, jobId), workflowInfo().startTime);
+  try {
+    Object.assign(state, await openInput({ job_id: jobId, spec }));
+  } catch (error) {
+    if (isCancellation(error)) {
+      const summary = summaryOf(jobId, state, 'cancelled', new Date());
+      summary.output_error = 'the job was cancelled before its input was open';
+      upsertMemo({ [SUMMARY_MEMO]: summary });
+    }
+    // A job that is refused fails with the fault itself, not with that of an activity.
+    const cause = error instanceof ActivityFailure ? error.cause : undefined;
+    throw cause instanceof ApplicationFailure && cause.type === INVALID_INPUT_FAILURE
+      ? cause
+      : error;
+  }
+  const { csv_path, output_csv_path } = state.settings;
+  upsertMemo({ [OPENED_MEMO]: { csv_path, output_csv_path, total: state.total } });
+  return state;
 }
 
-/** A job that is refused fails with the fault itself, not with that of an activity. */
-function unwrapInvalidInput(error: unknown): never {
-  const cause = error instanceof ActivityFailure ? error.cause : undefined;
-  if (cause instanceof ApplicationFailure && cause.type === INVALID_INPUT_FAILURE) throw cause;
-  throw error;
-}
-
-/** Unlike the server's search attributes, the memo is not carried along by itself. */
+/** Neither the memo nor search attributes are carried along by themselves. */
 function continueAsNew(job: JobState): Promise<never> {
   const { memo, typedSearchAttributes } = workflowInfo();
   const carried = { ...(memo && { memo }), typedSearchAttributes };

@@ -33,6 +33,24 @@ export interface JobState {
   samples: [at_ms: number, ended: number][];
 }
 
+/** The state of a job whose input is not open yet. */
+export function newState(settings: JobSettings, startedAt: Date): JobState {
+  return {
+    store_id: '',
+    settings,
+    search_attributes: false,
+    total: 0,
+    next_row: 0,
+    counts: { completed: 0, failed: 0, cancelled: 0 },
+    in_flight: [],
+    next_batch: 0,
+    stop_reason: null,
+    failures: [],
+    started_at: startedAt.toISOString(),
+    samples: [],
+  };
+}
+
 const SAMPLE_EVERY_MS = 5000;
 const MAX_SAMPLES = 12;
 const MAX_SAMPLE_ERROR_CHARS = 200;

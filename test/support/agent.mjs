@@ -1,16 +1,18 @@
 // The agent of the tests: does what its prompt says, a JSON list of steps.
-// ["sleep", ms] ["report", result, {stop?, timeout_ms?, token?, extra?}] ["report-raw", body]
-// ["out", text] ["err", text] ["exit", code] ["hang"] ["ignore-term"] ["touch", path] ["append", path]
+// ["sleep", ms] ["report", result, {stop?, timeout_ms?, token?, token_of?, extra?}] ["report-raw", body]
+// ["report-sized", bytes of the result's JSON] ["report-nested", levels] ["together", steps]
+// ["save-env", path] ["out", text] ["err", text] ["exit", code] ["hang"] ["wait-for", path] ["ignore-term"] ["touch", path] ["append", path]
 // ["background", steps] (a child in the agent's group) ["daemon", steps] (a child of its own session)
 // Every answer to a report is printed as a line "answer <status> <body>".
 import { spawn } from 'node:child_process';
-import { appendFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const env = process.env;
 
-async function post(body, { timeout_ms, token } = {}) {
+async function post(body, { timeout_ms, token, token_of } = {}) {
+  if (token_of !== undefined) token = JSON.parse(readFileSync(token_of)).AGENT_JOBS_REPORT_TOKEN;
   try {
     const response = await fetch(env.AGENT_JOBS_REPORT_URL, {
       method: 'POST',
@@ -32,10 +34,17 @@ const steps = {
   report: (result, { stop, extra, ...options } = {}) =>
     post(JSON.stringify({ result, ...(stop && { stop }), ...extra }), options),
   'report-raw': (body) => post(body),
+  'report-sized': (bytes) => post(JSON.stringify({ result: 'x'.repeat(bytes - 2) })),
+  'report-nested': (levels) => post(`{"result":${'['.repeat(levels)}${']'.repeat(levels)}}`),
+  together: (list) => Promise.all(list.map(([step, ...args]) => steps[step](...args))),
+  'save-env': (path) => writeFileSync(path, JSON.stringify(env)),
   out: (line) => console.log(line),
   err: (line) => console.error(line),
   exit: (code) => process.exit(code),
   hang: () => new Promise(() => setInterval(() => {}, 60_000)),
+  'wait-for': async (path) => {
+    while (!existsSync(path)) await sleep(20);
+  },
   'ignore-term': () => void process.on('SIGTERM', () => {}),
   touch: (path) => writeFileSync(path, String(process.pid)),
   append: (path) => appendFileSync(path, `${env.AGENT_JOBS_ITEM_ID} ${process.pid}\n`),

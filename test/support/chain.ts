@@ -58,7 +58,7 @@ export function mostInFlight(items: WorkflowExecutionDescription[]): number {
 }
 
 /** How many items were in flight at a time. */
-export function inFlightAt(items: WorkflowExecutionDescription[], at: Date): number {
+function inFlightAt(items: WorkflowExecutionDescription[], at: Date): number {
   return items.filter(
     ({ startTime, closeTime }) => startTime <= at && (closeTime === undefined || closeTime > at),
   ).length;
@@ -68,5 +68,16 @@ export function inFlightAt(items: WorkflowExecutionDescription[], at: Date): num
 export async function noneRunning(client: Client, jobId: string): Promise<void> {
   await until(`no item of ${jobId} runs`, async () =>
     (await itemsOf(client, jobId)).every(({ status }) => status.name !== 'RUNNING'),
+  );
+}
+
+/** How many items were in flight whenever the job continued as new. */
+export async function inFlightAtRenewals(client: Client, jobId: string): Promise<number[]> {
+  const [runs, items] = [await runsOf(client, jobId), await itemsOf(client, jobId)];
+  return Promise.all(
+    runs.slice(0, -1).map(async (runId) => {
+      const { closeTime } = await client.workflow.getHandle(jobId, runId).describe();
+      return inFlightAt(items, closeTime!);
+    }),
   );
 }

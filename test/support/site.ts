@@ -34,7 +34,7 @@ export function temporalCli(): string {
 }
 
 let quiet = false;
-function quietRuntime(): void {
+export function quietRuntime(): void {
   if (quiet) return;
   quiet = true;
   Runtime.install({
@@ -67,6 +67,8 @@ export class Site {
       server: {
         executable: { type: 'existing-path', path: temporalCli() },
         searchAttributes: [],
+        // Slow operations are news to it.
+        log: { format: 'pretty', level: 'never' },
         extraArgs: [
           '--search-attribute',
           'AgentJobId=Keyword',
