@@ -114,10 +114,17 @@ describe('examples with a server', () => {
   });
 });
 
+/** What npm noted of an installed package. */
+interface Installed {
+  license?: string;
+  hasInstallScript?: boolean;
+  dependencies?: object;
+}
+
 /** What npm says is installed, by the path below `node_modules`. */
-async function installed(): Promise<Map<string, { dependencies?: object }>> {
+async function installed(): Promise<Map<string, Installed>> {
   const lockfile = await readFile(join(ROOT, 'node_modules/.package-lock.json'), 'utf8');
-  const { packages } = JSON.parse(lockfile) as { packages: Record<string, object> };
+  const { packages } = JSON.parse(lockfile) as { packages: Record<string, Installed> };
   const paths = Object.keys(packages).map((path) => path.replace(/^node_modules\//, ''));
   return new Map(paths.toSorted().map((path) => [path, packages[`node_modules/${path}`]!]));
 }
@@ -166,23 +173,19 @@ describe('the demo', () => {
       new Set(rows.map(({ job_id, status }) => `${job_id} ${status}`)),
       new Set([`${jobId} completed`]),
     );
-    const audited = new Map(rows.map(({ path, result_json }) => [path!, JSON.parse(result_json!)]));
     const packages = await installed();
-    assert.deepEqual([...audited.keys()], [...packages.keys()]);
-    const { file_count, unpacked_bytes, ...protobufjs } = audited.get('protobufjs');
-    assert.ok(
-      file_count > 50 && unpacked_bytes > 1_000_000,
-      JSON.stringify(audited.get('protobufjs')),
+    assert.deepEqual(
+      rows.map(({ path }) => path),
+      [...packages.keys()],
     );
-    assert.deepEqual(protobufjs, {
-      licence: 'BSD-3-Clause',
-      licence_file: true,
-      install_scripts: ['postinstall'],
-      deprecated: 'no',
-      types: 'bundled',
-      dependency_count: Object.keys(packages.get('protobufjs')!.dependencies!).length,
-      findings: ['runs a script when it is installed: postinstall'],
-    });
+    for (const { path, result_json } of rows) {
+      const noted = packages.get(path!)!;
+      const { licence, install_scripts, dependency_count, ...audited } = JSON.parse(result_json!);
+      assert.equal(licence, noted.license ?? null, path);
+      assert.equal(install_scripts.length > 0, noted.hasInstallScript ?? false, path);
+      assert.equal(dependency_count, Object.keys(noted.dependencies ?? {}).length, path);
+      assert.ok(audited.unpacked_bytes > audited.file_count, path);
+    }
 
     const second = await ending(start('dependency-audit/demo.ts', ['--detach'], env));
     assert.equal(second.code, 0, second.stderr);

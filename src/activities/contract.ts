@@ -10,7 +10,7 @@ export interface JobRef {
   store_id: string;
 }
 
-export interface OpenedInput {
+interface OpenedInput {
   store_id: string;
   /** Rows of the input. */
   total: number;

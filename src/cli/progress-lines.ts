@@ -4,7 +4,7 @@ import type { JobStatus } from '../client.js';
 import type { Color } from './output.js';
 import { roughly } from './wording.js';
 
-export interface Segment {
+interface Segment {
   text: string;
   color?: Color | undefined;
 }

@@ -5,7 +5,7 @@ import { count, number } from './arguments.js';
 import { note } from './output.js';
 
 /** As many as a job has in flight by default, so that one worker serves one such job. */
-export const DEFAULT_CONCURRENCY = 16;
+const DEFAULT_CONCURRENCY = 16;
 const DEFAULT_DRAIN_SECONDS = 60;
 
 const NOTES = `
