@@ -47,6 +47,8 @@ export const jobIdAttribute = defineSearchAttributeKey('AgentJobId', 'KEYWORD');
 /** On every ended job. */
 export const verdictAttribute = defineSearchAttributeKey('AgentJobVerdict', 'KEYWORD');
 
+/** Memo key of an item's row number. */
+export const ROW_MEMO = 'row_index';
 /** Memo key under which a cancelled item leaves its outcome: a cancellation has no details. */
 export const OUTCOME_MEMO = 'outcome';
 /** Memo key under which a job leaves what it has opened: `{ csv_path, output_csv_path, total }`. */

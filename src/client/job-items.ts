@@ -1,7 +1,7 @@
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { itemOutcome } from '../item-outcome.js';
 import type { ItemStatus, Json, Outcome } from '../job.js';
-import { ITEM_WORKFLOW, type ItemView, itemQuery, itemWorkflowId } from '../messages.js';
+import { ITEM_WORKFLOW, type ItemView, ROW_MEMO, itemQuery, itemWorkflowId } from '../messages.js';
 import type { OutcomeOf } from '../output/export.js';
 import { PAGE_ROWS, type StoredJob } from '../store/job-store.js';
 import { OutcomeIndex } from '../store/outcome-index.js';
@@ -62,6 +62,7 @@ export async function* listItems(
   stored: StoredJob,
   status?: ItemStatus,
 ): AsyncGenerator<ItemSummary> {
+  if (status === 'running') return yield* await runningItems(client, stored.jobId);
   const record = await stored.record();
   if (record === undefined) return;
   const outcomeOf = await knownOutcomes(client, stored, record.total);
@@ -89,6 +90,23 @@ export async function* listItems(
       if (status === undefined || item.status === status) yield item;
     }
   }
+}
+
+/** The items in flight, from the server alone: who works on them may not have the job store. */
+async function runningItems(client: Client, jobId: string): Promise<ItemSummary[]> {
+  const running: ItemSummary[] = [];
+  for await (const { workflowId, memo } of items(client, jobId, `= 'Running'`)) {
+    running.push({
+      job_id: jobId,
+      item_id: decodeURIComponent(workflowId.slice(jobId.length + 1)),
+      workflow_id: workflowId,
+      row_index: Number(memo?.[ROW_MEMO]),
+      status: 'running',
+      attempt_count: 0,
+      last_error: null,
+    });
+  }
+  return running.sort((a, b) => a.row_index - b.row_index);
 }
 
 /** The item may have to be replayed by its worker; without one, the server would wait for longer. */

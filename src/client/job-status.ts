@@ -42,7 +42,7 @@ export class JobNotFound extends Error {
 }
 
 /** A worker answers in milliseconds; without one, the server would hold the query for longer. */
-const QUERY_TIMEOUT_MS = 1500;
+const QUERY_TIMEOUT_MS = 3000;
 
 /**
  * Asks the job itself where it runs and a worker answers; else tells what the server's description and

@@ -14,7 +14,7 @@ import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { ControlActivities, JobRef } from '../activities/contract.js';
 import type { Outcome } from '../job.js';
 import { clip } from '../job.js';
-import { ITEM_WORKFLOW, itemWorkflowId, jobIdAttribute } from '../messages.js';
+import { ITEM_WORKFLOW, ROW_MEMO, itemWorkflowId, jobIdAttribute } from '../messages.js';
 import type { ItemInput, agentJobItem } from './agent-job-item.js';
 import type { JobState } from './job-state.js';
 import type { Row } from './row-source.js';
@@ -134,6 +134,7 @@ export class ItemWindow {
           workflowId: itemWorkflowId(this.#job.job_id, itemId),
           args: [input],
           staticSummary: clip(itemId, MAX_SUMMARY_CHARS),
+          memo: { [ROW_MEMO]: rowIndex },
           // The other policies end the items in flight when the job continues as new.
           parentClosePolicy: ParentClosePolicy.ABANDON,
           ...(search_attributes && {
