@@ -35,7 +35,11 @@ export class LiveBlock {
       (sum, width) => sum + Math.max(1, Math.ceil(width / columns)),
       0,
     );
-    const up = Math.min(rows, this.#stream.rows - 1);
-    return up > 0 ? `\r\u001b[${up}A\u001b[J` : '\r\u001b[J';
+    // Line by line: tmux moves what is cleared in one go from the top of the screen to its history.
+    return CLEAR_LINE + `${UP}${CLEAR_LINE}`.repeat(Math.min(rows, this.#stream.rows - 1));
   }
 }
+
+const UP = '\u001b[A';
+/** Also goes to its start: there may be the echo of a Ctrl-C. */
+const CLEAR_LINE = '\r\u001b[2K';

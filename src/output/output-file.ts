@@ -20,7 +20,8 @@ export async function checkOutput(
   { input, jobId, overwrite }: { input: string; jobId: string; overwrite: boolean },
 ): Promise<void> {
   const target = await linkTarget(output);
-  if ((await realpath(input)) === target) {
+  // A job's input may be gone when its results are asked for.
+  if ((await realpath(input).catch(() => undefined)) === target) {
     throw new OutputError(`the output ${output} is the input: name another with --output`);
   }
   const existing = await lstat(target).catch(() => undefined);

@@ -1,11 +1,12 @@
 // The agent of the tests: does what its prompt says, a JSON list of steps.
 // ["sleep", ms] ["report", result, {stop?, timeout_ms?, token?, token_of?, extra?}] ["report-raw", body]
 // ["report-sized", bytes of the result's JSON] ["report-nested", levels] ["together", steps]
-// ["save-env", path] ["out", text] ["err", text] ["exit", code] ["hang"] ["wait-for", path] ["ignore-term"] ["touch", path] ["append", path]
+// ["save-env", path] ["out", text] ["err", text] ["exit", code] ["hang"] ["wait-for", path] ["ignore-term"] ["touch", path]
+// ["append", path] ["mkdir", path]
 // ["background", steps] (a child in the agent's group) ["daemon", steps] (a child of its own session)
 // Every answer to a report is printed as a line "answer <status> <body>".
 import { spawn } from 'node:child_process';
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -47,6 +48,7 @@ const steps = {
   },
   'ignore-term': () => void process.on('SIGTERM', () => {}),
   touch: (path) => writeFileSync(path, String(process.pid)),
+  mkdir: (path) => mkdirSync(path),
   append: (path) => appendFileSync(path, `${env.AGENT_JOBS_ITEM_ID} ${process.pid}\n`),
   background: (list) => start(list, false),
   daemon: (list) => start(list, true),

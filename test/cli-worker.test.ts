@@ -1,0 +1,82 @@
+/** `agent-jobs worker` as a process: ready, at work, and ended in order. */
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { RunningCli, cli } from './support/cli.js';
+import { isGone } from './support/processes.js';
+import { Site, until } from './support/site.js';
+
+let site: Site;
+before(async () => {
+  site = await Site.open();
+});
+after(() => site.close());
+
+async function start(...args: string[]): Promise<RunningCli> {
+  const worker = new RunningCli(['worker', ...args], { env: site.processEnv, cwd: '/' });
+  await until('the worker is ready', () => worker.stderr.includes('The worker is ready'));
+  return worker;
+}
+
+const pidIn = (path: string) =>
+  until(`an agent has made ${path}`, () =>
+    readFile(path, 'utf8').then(
+      (pid) => pid !== '' && Number(pid),
+      () => undefined,
+    ),
+  );
+
+test('it says what it works for; one signal lets agents finish, and costs no attempt', async () => {
+  const worker = await start('--concurrency', '3');
+  assert.match(worker.stderr, new RegExp(`task queue ${site.taskQueue} in namespace default at `));
+  assert.match(worker.stderr, new RegExp(`3 at once\n  store   ${site.storeFolder}\n`));
+
+  const mark = join(site.folder, 'drained');
+  const spec = await site.spec({
+    a: [
+      ['touch', mark],
+      ['sleep', 1500],
+      ['report', 1],
+    ],
+  });
+  const job = await site.jobs.start(spec);
+  await pidIn(mark);
+  worker.process.kill('SIGTERM');
+  const { code, stdout, stderr } = await worker.ending;
+  assert.deepEqual([code, stdout], [0, ''], stderr);
+  assert.match(stderr, /takes no more work; its agents may go on for 60 s\. Once more to end them/);
+  assert.match(stderr, /The worker has ended\.\n$/);
+  // Nothing of the SDK's everyday talk.
+  assert.doesNotMatch(stderr, /INFO|No workflows registered/);
+
+  const next = await site.worker();
+  const { verdict } = await job.result();
+  assert.equal(verdict, 'succeeded');
+  next.shutdown();
+  await next.done;
+});
+
+test('a second signal ends the agents at once', async () => {
+  const worker = await start();
+  const mark = join(site.folder, 'ended');
+  const job = await site.jobs.start(await site.spec({ a: [['touch', mark], ['hang']] }));
+  const pid = await pidIn(mark);
+  worker.process.kill('SIGINT');
+  await until('it drains', () => worker.stderr.includes('takes no more work'));
+  assert.ok(!(await isGone(pid)));
+  worker.process.kill('SIGINT');
+  const { code, stderr } = await worker.ending;
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /The worker ends its agents now\./);
+  assert.ok(await isGone(pid));
+  await job.cancel();
+});
+
+test('a namespace that is not there is said, and is 1', async () => {
+  const env = { ...site.processEnv, TEMPORAL_NAMESPACE: 'nowhere' };
+  const { code, stderr } = await cli(['worker'], { env });
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /^agent-jobs: .*nowhere/m);
+  assert.doesNotMatch(stderr, /^ +at /m, 'a stack trace');
+});

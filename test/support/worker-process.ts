@@ -1,0 +1,60 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { ROOT } from './site.js';
+
+/** The program's worker as a process of its own, as people start it. */
+export class WorkerProcess {
+  /** All that it has said. */
+  said = '';
+  /** Its exit code, once it has ended; null where it was killed. */
+  readonly ended: Promise<number | null>;
+  readonly #process: ChildProcess;
+  static readonly #all = new Set<WorkerProcess>();
+
+  /** @param env tells the server, the store and the task queue. */
+  static async start(
+    env: NodeJS.ProcessEnv,
+    { cwd, args = [] }: { cwd: string; args?: string[] },
+  ): Promise<WorkerProcess> {
+    const worker = new WorkerProcess(
+      spawn(process.execPath, [join(ROOT, 'dist/cli/main.js'), 'worker', ...args], {
+        cwd,
+        env,
+        stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      }),
+    );
+    await Promise.race([
+      once(worker.#process, 'message'),
+      worker.ended.then(() => {
+        throw new Error(`the worker did not start: ${worker.said}`);
+      }),
+    ]);
+    return worker;
+  }
+
+  /** To be called in the tests' `after`. */
+  static killAll(): void {
+    for (const worker of this.#all) worker.#process.kill('SIGKILL');
+  }
+
+  private constructor(child: ChildProcess) {
+    this.#process = child;
+    WorkerProcess.#all.add(this);
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => (this.said += text));
+    this.ended = once(child, 'close').then(([code]) => {
+      WorkerProcess.#all.delete(this);
+      return code as number | null;
+    });
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#process.kill(signal);
+  }
+
+  /** `kill -9`; returns when it is gone. */
+  async kill(): Promise<void> {
+    this.signal('SIGKILL');
+    await this.ended;
+  }
+}
