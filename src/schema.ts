@@ -24,7 +24,7 @@ export type ResultCheck = (result: Json) => ReportError[];
 const MAX_ERRORS = 10;
 const MAX_DEPTH = 100;
 /** A result of 1 MiB that is a list of digits has half a million values. */
-const MAX_STEPS = 1_500_000;
+const MAX_STEPS = 1_100_000;
 const MAX_STEPS_FOR_ALL_ERRORS = 50_000;
 
 /** @throws {SchemaError} where the schema is refused. */

@@ -16,10 +16,11 @@ after(() => site.close());
 const GOOD = { label: 'good', n: 1 };
 const VALID: Step = ['report', GOOD];
 const SCHEMA = {
+  $defs: { count: { type: 'integer', minimum: 0 } },
   type: 'object',
   properties: {
     label: { enum: ['good', 'bad'] },
-    n: { type: 'integer', minimum: 0 },
+    n: { $ref: '#/$defs/count' },
     code: { type: 'string', pattern: '^[A-Z]{2}-\\d+$' },
   },
   required: ['label'],

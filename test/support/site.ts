@@ -1,8 +1,8 @@
 /** A real server with what a test needs around it: a folder, a job store, workers, a client. */
 import { execFileSync } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client } from '@temporalio/client';
@@ -123,6 +123,7 @@ export class Site {
   /** Writes a file into the site's folder. @returns its path. */
   async file(name: string, content: string): Promise<string> {
     const path = join(this.folder, name);
+    await mkdir(dirname(path), { recursive: true });
     await writeFile(path, content);
     return path;
   }
