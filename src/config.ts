@@ -63,6 +63,11 @@ export function webUi(address: string): string | undefined {
   return `http://${host}:${process.env['TEMPORAL_DEV_UI_PORT'] || Number(port) + 1000}`;
 }
 
+/** Whether the terminal is one that cannot move its cursor. */
+export function dumbTerminal(): boolean {
+  return process.env['TERM'] === 'dumb';
+}
+
 /** Where the agent that this process belongs to reports; undefined outside of an agent. */
 export function reportTarget(): { url: string; token: string } | undefined {
   const url = process.env['AGENT_JOBS_REPORT_URL'];

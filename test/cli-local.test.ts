@@ -99,8 +99,14 @@ test('it starts server and worker once, and local down ends both and nothing els
   assert.match((await command('local', 'down')).stdout, /^Nothing to end/);
 });
 
-test('a worker of another job store is not taken for one’s own', async () => {
+test('a worker that was killed is replaced; one of another job store is not taken', async () => {
   assert.equal((await run('three')).code, 0);
+  const [killed] = (await status()).workers;
+  process.kill(killed!.pid, 'SIGKILL');
+  const again = await run('again');
+  assert.equal(again.code, 0, again.stderr);
+  assert.match(again.stderr, /the server lists does not answer\.\nStarting a worker/);
+
   env['AGENT_JOBS_STORE'] = join(home, 'store');
   const { code, stderr } = await run('four');
   delete env['AGENT_JOBS_STORE'];

@@ -13,8 +13,8 @@ export interface Followed {
   agent?: AgentSpec | undefined;
   /** Rows, known before the job has opened its input. */
   total?: number;
-  /** Called in place of a notice where a job is not picked up. @returns what was done about it. */
-  onUnattended?: () => Promise<string>;
+  /** Called in place of a notice where a job is not picked up, with what is to be used to say so. */
+  onUnattended?: (say: (text: string) => void) => Promise<void>;
 }
 
 /**

@@ -85,11 +85,11 @@ function servesUs({ address, namespace, task_queue }: LocalWorker): boolean {
  * moment start two, which share the work.
  * @throws {Problem}
  */
-export async function startWorker(spec: JobSpec): Promise<void> {
+export async function startWorker(spec: JobSpec, say = note): Promise<void> {
   const { address, namespace } = serverConnection();
   const own = settings();
   const concurrency = Math.max(DEFAULT_MAX_CONCURRENCY, spec.max_concurrency ?? 0);
-  note(`Starting a worker in the background, for ${concurrency} agents at once …`);
+  say(`Starting a worker in the background, for ${concurrency} agents at once …`);
   const log = await freshLog();
   const file = await open(log, 'a', 0o600);
   const child = spawn(process.execPath, [MAIN, 'worker', '--concurrency', String(concurrency)], {

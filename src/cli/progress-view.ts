@@ -1,4 +1,5 @@
 import type { JobStatus } from '../client.js';
+import { dumbTerminal } from '../config.js';
 import { LiveBlock } from './live-block.js';
 import { note } from './output.js';
 import { progressKey, progressLines, progressText } from './progress-lines.js';
@@ -13,7 +14,7 @@ export interface ProgressView {
 }
 
 export function progressView(): ProgressView {
-  return process.stderr.isTTY ? new LiveView(process.stderr) : new PlainView();
+  return process.stderr.isTTY && !dumbTerminal() ? new LiveView(process.stderr) : new PlainView();
 }
 
 /** A block that is drawn anew with each status, and when the terminal changes its size. */

@@ -151,10 +151,10 @@ async function runToEnd(
     agent: spec.agent,
     total,
     ...(options.local && {
-      onUnattended: async () => {
+      onUnattended: async (say) => {
         const { startWorker } = await import('./local-worker.js');
-        await startWorker(spec);
-        return 'The worker that the server listed does not answer: another one is started.';
+        say('The worker that the server lists does not answer.');
+        await startWorker(spec, say);
       },
     }),
   });

@@ -42,10 +42,9 @@ export class WorkerNotice {
     this.#unansweredSince ??= Date.now();
     if (this.#said || Date.now() - this.#unansweredSince < PATIENCE_MS) return;
     this.#said = true;
-    const done = await this.#followed.onUnattended?.();
-    this.#say(
-      done ?? `No worker has answered for this job for ${PATIENCE_MS / 1000} s. ${START_ONE}`,
-    );
+    const { onUnattended } = this.#followed;
+    if (onUnattended !== undefined) await onUnattended(this.#say);
+    else this.#say(`No worker has answered for this job for ${PATIENCE_MS / 1000} s. ${START_ONE}`);
   }
 }
 
