@@ -100,7 +100,7 @@ test('a terminated job is 4, a refused one 2, one that never was 2', async () =>
   const bad = await command('watch', 'bad');
   assert.equal(bad.code, 2, bad.stderr);
   assert.match(bad.stdout, /^Job bad: refused\.[^]*\{nothing\} is no column/);
-  for (const name of ['watch', 'items', 'results']) {
+  for (const name of ['watch', 'items', 'results', 'cancel']) {
     const unknown = await command(name, 'never-was');
     assert.deepEqual([unknown.code, unknown.stdout], [2, ''], name);
     assert.match(unknown.stderr, /job never-was/);
@@ -142,7 +142,6 @@ test('items, by status, as lines and as JSON', async () => {
 
 test('results: at any time, also of what the server has forgotten', async () => {
   for (const [id, second] of [
-    ['open', 'pending'],
     ['gone', 'pending'],
     ['done', 'failed'],
   ] as const) {

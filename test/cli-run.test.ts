@@ -111,14 +111,9 @@ describe('run', { concurrency: 2 }, () => {
       ended.stdout,
       /^Job ending: cancelled\. 0 of 2 rows completed, 1 cancelled, 1 not/,
     );
-    for (const name of ['stop', 'cancel']) {
-      const late = await command(name, 'ending');
-      assert.match(late.stdout, /^Job ending has ended already: cancelled\./);
-      assert.equal(late.code, 0);
-    }
-    const unknown = await command('cancel', 'never-was');
-    assert.equal(unknown.code, 2);
-    assert.match(unknown.stderr, /no job never-was/);
+    const late = await command('stop', 'ending');
+    assert.match(late.stdout, /^Job ending has ended already: cancelled\./);
+    assert.equal(late.code, 0);
   });
 
   it('Ctrl-C is 130 and leaves the job running, to be watched again', async () => {
@@ -150,7 +145,6 @@ describe('run', { concurrency: 2 }, () => {
     const detached = await run('apart', { a: [['report', 1]] }, '--detach');
     assert.deepEqual([detached.code, detached.stdout], [0, 'apart\n']);
     assert.match(detached.stderr, /To watch it: agent-jobs watch apart$/m);
-    assert.equal((await command('watch', 'apart')).code, 0);
 
     const args = await runArgs('apart', { a: [] }, '--json');
     const taken = await cli(args, { env: site.processEnv, cwd: site.folder });

@@ -173,19 +173,21 @@ describe('workers that go and come', { concurrency: true }, () => {
   }
 
   it('a worker with another store says so and leaves the work to one that has it', async () => {
-    const { env, jobs, folder, subfolder } = await place('stores');
-    const right = await WorkerProcess.start(env, { cwd: folder, args: ['--concurrency', '1'] });
-    const shell = (n: number) => `sleep 0.2; report ${n}`;
-    const spec = await lightSpec(site, rowsOf(8, shell), { max_concurrency: 4 });
+    const { env, jobs, starts, folder, subfolder } = await place('stores');
+    const right = await WorkerProcess.start(env, { cwd: folder, args: ['--concurrency', '4'] });
+    // Agents that take every slot of the right worker until the wrong one has been asked.
+    const shell = (n: number) =>
+      `${starts.shell}; until [ -e ${folder}/said ]; do sleep 0.1; done; report ${n}`;
+    const spec = await lightSpec(site, rowsOf(8, shell), { max_concurrency: 6 });
     const job = await jobs.start(spec);
-    await until('one has ended', async () => (await job.status()).completed >= 1);
+    await until('four run', async () => (await starts.read()).length === 4);
     const wrong = await WorkerProcess.start(
       { ...env, AGENT_JOBS_STORE: await subfolder('other-store') },
-      { cwd: folder },
+      { cwd: folder, args: ['--concurrency', '1'] },
     );
+    await until('it has said so', () => wrong.said.includes('is in job store'));
+    await writeFile(join(folder, 'said'), '');
     await assertAllCompleted(await job.result(), 8);
-    console.log(wrong.said);
-    await until('it has said so', () => wrong.said.includes('is in job store'), 1000);
     assert.match(wrong.said, /job \S+ is in job store \S+; this worker has \S+ \(\S+other-store\)/);
     for (const worker of [right, wrong]) {
       worker.signal('SIGTERM');

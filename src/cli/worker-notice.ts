@@ -54,7 +54,8 @@ export async function unattendedNotice(
   agent: Followed['agent'],
   taskQueue: string = jobs.taskQueue,
 ): Promise<string | undefined> {
-  const queues = await jobs.unattended(agent, taskQueue);
+  // Not every server lets everybody ask; a job that has been started goes on all the same.
+  const queues = await jobs.unattended(agent, taskQueue).catch(() => []);
   if (queues.length === 0) return undefined;
   const ours = queues.some((queue) => queue.startsWith(taskQueue));
   return (
