@@ -1,6 +1,7 @@
 /** A real terminal: a tmux session of its own. */
 import { execFile, execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 const execute = promisify(execFile);
@@ -27,11 +28,11 @@ export class Terminal {
     size: { columns: number; rows: number },
     { env, cwd }: { env: NodeJS.ProcessEnv; cwd: string },
   ): Promise<Terminal> {
-    const terminal = new Terminal(`agent-jobs-${randomUUID().slice(0, 8)}`);
+    const terminal = new Terminal(join(cwd, `tmux-${randomUUID().slice(0, 8)}`));
     await execute(
       'tmux',
       [
-        ...['-u', '-L', terminal.#socket, '-f', '/dev/null'],
+        ...['-u', '-S', terminal.#socket, '-f', '/dev/null'],
         ...['new-session', '-d', '-x', `${size.columns}`, '-y', `${size.rows}`, '--'],
         // A Ctrl-C reaches the shell as well, which is to outlive it.
         ...['sh', '-c', 'trap : INT; "$@"; echo "exit code $?"; exec sleep 1000', 'sh', ...command],
@@ -68,6 +69,6 @@ export class Terminal {
   }
 
   async #tmux(...args: string[]): Promise<string> {
-    return (await execute('tmux', ['-u', '-L', this.#socket, ...args])).stdout;
+    return (await execute('tmux', ['-u', '-S', this.#socket, ...args])).stdout;
   }
 }

@@ -1,0 +1,68 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { dataConverter } from '../../src/data-converter.js';
+import { freePort } from './free-port.js';
+import { ROOT, temporalCli, until } from './site.js';
+
+/** `temporal-dev.sh` in the foreground: a server on a file and a port that outlast it. */
+export class DevServer {
+  readonly address: string;
+  readonly #env: NodeJS.ProcessEnv;
+  #process: ChildProcess | undefined;
+
+  static async start(folder: string): Promise<DevServer> {
+    const server = new DevServer(folder, await freePort(), await freePort());
+    await server.start();
+    return server;
+  }
+
+  private constructor(folder: string, port: number, uiPort: number) {
+    this.address = `127.0.0.1:${port}`;
+    this.#env = {
+      ...process.env,
+      TEMPORAL_CLI: temporalCli(),
+      TEMPORAL_DEV_PORT: String(port),
+      TEMPORAL_DEV_UI_PORT: String(uiPort),
+      TEMPORAL_DEV_DB: join(folder, 'dev.db'),
+    };
+  }
+
+  /** Starts it, again on the same file; returns when it serves and is set up. */
+  async start(): Promise<void> {
+    const server = spawn(join(ROOT, 'temporal-dev.sh'), [], {
+      env: this.#env,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    this.#process = server;
+    let said = '';
+    server.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+    await until(
+      'the server serves',
+      () => {
+        if (server.exitCode !== null) throw new Error(`the server has ended: ${said}`);
+        return said.includes('The Temporal server serves.');
+      },
+      90_000,
+    );
+  }
+
+  /** `kill -9`; returns when it is gone. */
+  async kill(): Promise<void> {
+    const server = this.#process;
+    this.#process = undefined;
+    if (server === undefined || server.exitCode !== null) return;
+    server.kill('SIGKILL');
+    if (server.signalCode === null) await once(server, 'exit');
+  }
+
+  /** A client that does not outlive the server that it was made for. */
+  async client(): Promise<Client> {
+    return new Client({
+      connection: await Connection.connect({ address: this.address }),
+      namespace: 'default',
+      dataConverter,
+    });
+  }
+}
