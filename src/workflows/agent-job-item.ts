@@ -11,12 +11,9 @@ import {
   upsertMemo,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { ControlActivities, ItemTask, JobRef } from '../activities/contract.js';
+import type { ControlActivities, ItemTask } from '../activities/contract.js';
 import {
-  type AgentRoute,
   type FailureReason,
-  type ItemLimits,
-  type Json,
   type Outcome,
   INLINE_RESULT_BYTES,
   MAX_LOST_RUNS,
@@ -35,16 +32,8 @@ import { compileSchema } from '../schema.js';
 import { undecodableReason } from '../undecodable.js';
 import { type AttemptEnd, failureOf } from './attempt-end.js';
 import { runOwnActivity, runProcess } from './agent-run.js';
+import type { ItemInput } from './item-input.js';
 import { ReportInbox } from './report-inbox.js';
-
-/** What the workflow of an item gets. */
-export interface ItemInput extends JobRef {
-  item_id: string;
-  row_index: number;
-  agent: AgentRoute;
-  limits: ItemLimits;
-  output_schema?: { [key: string]: Json } | boolean;
-}
 
 /** A worker that was cut off from the server has so long to deliver before it is replaced. */
 const LOST_BACKOFF_SECONDS = 5;

@@ -14,7 +14,7 @@ import type { AgentActivities, ItemTask, OwnActivityInput } from '../activities/
 import type { AgentRoute, Json } from '../job.js';
 import { WORKER_SHUTDOWN_FAILURE, agentTaskQueue } from '../messages.js';
 import { undecodableReason } from '../undecodable.js';
-import type { ItemInput } from './agent-job-item.js';
+import type { ItemInput } from './item-input.js';
 import type { RunEnd } from './attempt-end.js';
 import type { ReportInbox } from './report-inbox.js';
 

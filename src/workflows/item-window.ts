@@ -15,7 +15,8 @@ import type { ControlActivities, JobRef } from '../activities/contract.js';
 import type { Outcome } from '../job.js';
 import { clip } from '../job.js';
 import { ITEM_WORKFLOW, ROW_MEMO, itemWorkflowId, jobIdAttribute } from '../messages.js';
-import type { ItemInput, agentJobItem } from './agent-job-item.js';
+import type { agentJobItem } from './agent-job-item.js';
+import type { ItemInput } from './item-input.js';
 import type { JobState } from './job-state.js';
 import type { Row } from './row-source.js';
 
