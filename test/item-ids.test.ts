@@ -20,7 +20,7 @@ describe('an item ID', () => {
       'a/b?c#d',
       '日本',
       '😀',
-      'x\0y\n',
+      'x\ty\n',
       '__proto__',
     ];
     assert.deepEqual(idsOf(texts), texts);
@@ -69,6 +69,10 @@ describe('an item ID', () => {
       `row-4~${hash(longEncoded)}`,
       `row-5~${hash(long)}`,
     ]);
+  });
+
+  test('is row number and hash where it holds a NUL, which no process can be passed', () => {
+    assert.deepEqual(idsOf(['x\0y']), [`row-1~${hash('x\0y')}`]);
   });
 
   test('that an earlier row has gets the first suffix that no ID has', () => {
