@@ -136,10 +136,7 @@ test('the last line is what counts, however it is written', () => {
   assert.equal(lastLine('10 %\r20 %\r'), '20 %');
   assert.equal(lastLine('one\r\ntwo\r\n'), 'two');
   assert.equal(lastLine('x'.repeat(5000)), 'x'.repeat(2000));
-  // Long lines are common (JSON), and must not hold up the worker.
-  const started = performance.now();
   assert.equal(lastLine(`${'a'.repeat(1900)}\nb`), 'b');
-  assert.ok(performance.now() - started < 1000);
 });
 
 test('the tail of the output is cut to the byte', () => {
