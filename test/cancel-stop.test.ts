@@ -1,9 +1,10 @@
 /** A job that is cancelled or stopped: at any time, and around its continuing as new above all. */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { JobHandle } from '../src/client.js';
+import { AgentJobs, type JobHandle } from '../src/client.js';
 import type { JobSummary } from '../src/job.js';
 import { JOB_WORKFLOW, SUMMARY_MEMO, stopSignal } from '../src/messages.js';
 import {
@@ -43,7 +44,7 @@ async function startJob(name: string, longSeconds: number): Promise<[JobHandle, 
 const itemStatuses = { COMPLETED: 'completed', CANCELLED: 'cancelled', FAILED: 'failed' } as const;
 
 /** That the summary, the memo, the output and the server tell the same story. */
-async function assertConsistent(jobId: string, summary: JobSummary): Promise<void> {
+async function assertConsistent(jobId: string, summary: JobSummary, slots = SLOTS) {
   const { client } = site;
   const { completed, failed, cancelled, pending, total } = summary;
   assert.equal(completed + failed + cancelled + pending, total);
@@ -61,7 +62,7 @@ async function assertConsistent(jobId: string, summary: JobSummary): Promise<voi
 
   await noneRunning(client, jobId);
   const items = await itemsOf(client, jobId);
-  assert.ok(mostInFlight(items) <= SLOTS);
+  assert.ok(mostInFlight(items) <= slots);
   const closed = { completed: 0, failed: 0, cancelled: 0, pending: 0 };
   for (const { status } of items) closed[itemStatuses[status.name as 'COMPLETED']] += 1;
   assert.deepEqual({ ...closed, pending: total - items.length }, statuses);
@@ -120,6 +121,37 @@ describe('around continuing as new', { concurrency: 4 }, () => {
       t.diagnostic(`${(await runsOf(site.client, job.jobId)).length} runs`);
     });
   }
+});
+
+it('a cancel ends the agents also while nothing can be saved', async () => {
+  const taskQueue = `${site.taskQueue}-unsaved`;
+  await site.worker({ taskQueue, concurrency: 2 * SLOTS });
+  const jobs = new AgentJobs({ ...site, taskQueue });
+  const pidFile = join(site.folder, 'unsaved.pids');
+  const shell = (n: number) =>
+    n < SLOTS ? `echo $$ >>${pidFile}; sleep 600` : `sleep 0.2; report ${n}`;
+  const rows = rowsOf(COUNT, shell);
+  const spec = await lightSpec(site, rows, { max_concurrency: 2 * SLOTS });
+  // Outcomes are files of a folder, which is none.
+  const outcomes = join(site.storeFolder, 'jobs/unsaved/outcomes');
+  await mkdir(dirname(outcomes), { recursive: true });
+  await writeFile(outcomes, '');
+  const { jobId } = await jobs.start(spec, { jobId: 'unsaved' });
+  const handle = site.client.workflow.getHandle(jobId);
+  // It is about to continue as new, and waits for what is to be saved first.
+  await until('the job would continue as new', async () => {
+    const { historyLength } = await handle.describe();
+    return historyLength >= THRESHOLD + 10 && (await pidsIn(pidFile)).length === SLOTS;
+  });
+  await handle.cancel();
+  for (const pid of await pidsIn(pidFile)) {
+    await until(`the agents of group ${pid} are gone`, () => isGroupGone(pid));
+  }
+  await rm(outcomes);
+  const summary = await jobs.job(jobId).result();
+  assert.equal(summary.verdict, 'cancelled');
+  assert.ok(summary.cancelled >= SLOTS);
+  await assertConsistent(jobId, summary, 2 * SLOTS);
 });
 
 describe('before the input is open', () => {

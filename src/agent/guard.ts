@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 
 /**
  * Reads `+ PGID` and `- PGID` lines; when its input ends, ends the process groups that are left.
- * A shell, since one that does nothing but wait takes a megabyte.
+ * A shell, since one that does nothing but wait takes a megabyte. Some take no `--` after `kill -TERM`.
  */
 const SCRIPT = `
 trap '' INT TERM HUP
@@ -13,9 +13,9 @@ while read -r change group; do
     -) case $groups in *" $group "*) groups="\${groups%% $group *} \${groups#* $group }" ;; esac ;;
   esac
 done
-for group in $groups; do kill -TERM -- "-$group"; done
+for group in $groups; do kill -s TERM -- "-$group"; done
 [ "$groups" = ' ' ] || sleep 2
-for group in $groups; do kill -KILL -- "-$group"; done
+for group in $groups; do kill -s KILL -- "-$group"; done
 `;
 
 /**

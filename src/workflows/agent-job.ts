@@ -28,6 +28,7 @@ import {
   JOB_FAILED_FAILURE,
   OPENED_MEMO,
   SUMMARY_MEMO,
+  WRONG_STORE_FAILURE,
   progressQuery,
   stopSignal,
   verdictAttribute,
@@ -129,7 +130,9 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
       if (renewal.due) {
         if (items.starting === 0) {
           items.hold();
-          await log.drain();
+          let drained = false;
+          void log.drain().then(() => (drained = true));
+          await condition(() => drained || cancelled);
           // A stop or a cancellation is known before anything else that this task brings.
           if (!scope.consideredCancelled && (renewal.pressing || !items.endedNow)) {
             job.in_flight = items.handOver();
@@ -181,10 +184,7 @@ async function open(jobId: string, input: unknown): Promise<JobState> {
       upsertMemo({ [SUMMARY_MEMO]: summary });
     }
     // A job that is refused fails with the fault itself, not with that of an activity.
-    const cause = error instanceof ActivityFailure ? error.cause : undefined;
-    throw cause instanceof ApplicationFailure && cause.type === INVALID_INPUT_FAILURE
-      ? cause
-      : error;
+    throw failureType(error) === INVALID_INPUT_FAILURE ? (error as ActivityFailure).cause : error;
   }
   const { csv_path, output_csv_path } = state.settings;
   upsertMemo({ [OPENED_MEMO]: { csv_path, output_csv_path, total: state.total } });
@@ -217,11 +217,21 @@ function stopReasonIn(message: unknown): string {
 }
 
 async function exportOutput(ref: JobRef, summary: JobSummary): Promise<string | null> {
-  try {
-    return await exportResults({ ...ref, summary });
-  } catch (error) {
-    return clip(rootCause(error) ?? String(error));
+  for (;;) {
+    try {
+      return await exportResults({ ...ref, summary });
+    } catch (error) {
+      // Nothing wrong with the output: left to a worker that has the store.
+      if (failureType(error) !== WRONG_STORE_FAILURE)
+        return clip(rootCause(error) ?? String(error));
+    }
   }
+}
+
+/** The type of failure of an activity. */
+function failureType(error: unknown): string | null | undefined {
+  const cause = error instanceof ActivityFailure ? error.cause : undefined;
+  return cause instanceof ApplicationFailure ? cause.type : undefined;
 }
 
 function close(summary: JobSummary): JobSummary {
