@@ -18,6 +18,7 @@ import { lightSpec, rowsOf } from './support/light-agent.js';
 import { isGone } from './support/processes.js';
 import { Site, readOutput, until } from './support/site.js';
 
+const LONG = process.env['AGENT_JOBS_LONG'] === '1';
 const THRESHOLD = 80;
 
 let site: Site;
@@ -103,8 +104,10 @@ it('keeps the slots full from one run to the next', async () => {
     const inFlight = Math.min(SLOTS, COUNT - n);
     await until(`${inFlight} run when ${n} have ended`, async () => {
       const { running, completed } = await progress(job.jobId);
-      const next = item(job.jobId, rowId(n + inFlight - 1));
-      return running === inFlight && completed === n && (await isStarted(next));
+      // Those that are asked for count as running before they have started.
+      const [next, last] = [rowId(n), rowId(n + inFlight - 1)].map((id) => item(job.jobId, id));
+      const started = (await isStarted(next!)) && (await isStarted(last!));
+      return running === inFlight && completed === n && started;
     });
     await item(job.jobId, rowId(n)).signal(reportSignal, { result: n });
   }
@@ -174,6 +177,28 @@ it('starts an item again that the server has forgotten, and carries the memo alo
     total: COUNT,
   });
   await noneRunning(site.client, job.jobId);
+});
+
+it('does so by itself long before a history gets long', { skip: !LONG }, async () => {
+  const untold = await Site.open();
+  try {
+    await untold.worker();
+    const spec = await lightSpec(
+      untold,
+      rowsOf(450, (n) => `report ${n}`),
+    );
+    const job = await untold.jobs.start(spec);
+    const { verdict, completed } = await job.result();
+    assert.deepEqual({ verdict, completed }, { verdict: 'succeeded', completed: 450 });
+    const runs = await runsOf(untold.client, job.jobId);
+    assert.ok(runs.length >= 2, `${runs.length} runs`);
+    for (const runId of runs) {
+      const run = await untold.client.workflow.getHandle(job.jobId, runId).describe();
+      assert.ok(run.historyLength < 3000, `${run.historyLength} events`);
+    }
+  } finally {
+    await untold.close();
+  }
 });
 
 function rowId(n: number): string {

@@ -118,7 +118,7 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
     );
     window = items;
     const rows = new RowSource(ref, job, () => (changed = true));
-    const renewal = new Renewal();
+    const renewal = new Renewal(job.settings.max_concurrency);
 
     for (;;) {
       changed = false;
