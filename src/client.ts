@@ -40,6 +40,7 @@ import {
   type ReportAnswer,
   clip,
   jobIdProblem,
+  isProcess,
 } from './job.js';
 import {
   INVALID_INPUT_FAILURE,
@@ -147,10 +148,9 @@ export class AgentJobs {
     const problem = jobIdProblem(jobId);
     if (problem !== undefined) throw new SpecError([`job_id: ${problem}`]);
     // The caller's folder, unlike that of the worker, is known here.
-    const agent =
-      'command' in spec.agent
-        ? { ...spec.agent, cwd: spec.agent.cwd ?? process.cwd() }
-        : spec.agent;
+    const agent = isProcess(spec.agent)
+      ? { ...spec.agent, workdir: spec.agent.workdir ?? process.cwd() }
+      : spec.agent;
     const checked = parseSpec({ ...spec, agent });
     if ((await this.store.job(jobId).record()) !== undefined) throw new JobExists(exists(jobId));
     try {

@@ -15,18 +15,43 @@
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
+/** Agent programs that are known: how they are started, how they report, what their output tells. */
+export const PRESETS = ['codex', 'claude'] as const;
+export type Preset = (typeof PRESETS)[number];
+
 /** Who processes an item, as the user states it in the spec. */
 export type AgentSpec =
-  | {
+  | ({
       /** Program and arguments. No shell is involved. An argument that is exactly `{prompt}` is replaced by the prompt. */
       command: string[];
-      /** Absolute working directory. Default: the caller's folder (CLI, client), else the input's. */
-      cwd?: string | undefined;
-    }
+    } & AgentSurroundings)
+  | ({
+      preset: Preset;
+      /** Arguments added to the program's own, as `["--model", "…"]`. */
+      args?: string[] | undefined;
+    } & AgentSurroundings)
   /** No process: somebody else works and reports within `max_runtime_seconds`. */
   | { external: true }
   /** A user's own Temporal activity, in any language. */
   | { activity: string; task_queue: string };
+
+/** An agent that a worker starts as a process. */
+export type ProcessAgent = Extract<AgentSpec, { command: string[] } | { preset: Preset }>;
+
+export function isProcess(agent: AgentSpec): agent is ProcessAgent {
+  return 'command' in agent || 'preset' in agent;
+}
+
+/** Where and with what an agent process runs. */
+export interface AgentSurroundings {
+  /** Absolute working directory, a template as the instruction is. Default: the caller's folder (CLI, client), else the input's. */
+  workdir?: string | undefined;
+  /**
+   * Variables of the worker's environment that the agent gets beside the ordinary ones and those that
+   * its preset needs. `NAME`, or `PREFIX_*`.
+   */
+  pass_env?: string[] | undefined;
+}
 
 /** What a user asks for: the input of the `agentJob` workflow. Paths are absolute. */
 export interface JobSpec {
@@ -103,27 +128,82 @@ export const FAILURE_REASONS = [
  */
 export type FailureReason = (typeof FAILURE_REASONS)[number];
 
+export const FAILURE_CLASSES = [
+  'tool_unavailable',
+  'permission_denied',
+  'model_unreachable',
+  'rate_limited',
+  'quota',
+  'login',
+  'refusal',
+] as const;
+
+/**
+ * What kept an agent from reporting, as its output tells.
+ * - `tool_unavailable`: it had no tool to report with.
+ * - `permission_denied`: it was not allowed to use it.
+ * - `model_unreachable`: its model did not answer.
+ * - `rate_limited`: the model's service took no more requests for now.
+ * - `quota`: nothing is left of what was paid for.
+ * - `login`: the service does not know who asks.
+ * - `refusal`: the model would not do it.
+ */
+export type FailureClass = (typeof FAILURE_CLASSES)[number];
+
 /** A result travels inline up to {@link INLINE_RESULT_BYTES}, else by the key it has in the job store. */
 export type ResultRef = { inline: Json } | { stored: string };
 
 /** How an item ended: exactly one per item, fixed by the first valid report or by its absence. */
 export type Outcome =
-  | {
+  | ({
       status: 'completed';
-      attempt_count: number;
       result: ResultRef;
       /** ISO 8601, when the report was recorded. */
       reported_at: string;
-      completed_at: string;
-    }
-  | {
+    } & OutcomeCommon)
+  | ({
       status: 'failed';
-      attempt_count: number;
       reason: FailureReason;
+      /** What was behind it, where the agent's output tells. */
+      failure_class?: FailureClass;
       last_error: string;
-      completed_at: string;
-    }
-  | { status: 'cancelled'; attempt_count: number; last_error: string; completed_at: string };
+    } & OutcomeCommon)
+  | ({ status: 'cancelled'; last_error: string } & OutcomeCommon);
+
+export interface OutcomeCommon {
+  attempt_count: number;
+  completed_at: string;
+  /** Reports that were refused, over all attempts. Absent where none was. */
+  refused_reports?: number;
+  /** What the attempts cost, where the agent tells; those lost with their worker are not known. */
+  usage?: AttemptUsage[];
+}
+
+/** What a model was used for, as its agent tells. */
+export interface Usage {
+  /** All tokens of the prompts, those from a cache included. */
+  input_tokens: number;
+  /** Those of them that came from a cache. */
+  cached_input_tokens: number;
+  output_tokens: number;
+  /** US dollars, where the agent gives a price. */
+  cost_usd?: number;
+}
+
+/** The usage of one attempt, of all its runs together. */
+export type AttemptUsage = { attempt: number } & Usage;
+
+/** The sum of two usages; a price where either has one. */
+export function addUsage(a: Usage, b: Usage): Usage {
+  // To a millionth of a dollar: sums of floats are not as short as what they sum up.
+  const cost = Math.round(1e6 * ((a.cost_usd ?? 0) + (b.cost_usd ?? 0))) / 1e6;
+  return {
+    input_tokens: a.input_tokens + b.input_tokens,
+    cached_input_tokens: a.cached_input_tokens + b.cached_input_tokens,
+    output_tokens: a.output_tokens + b.output_tokens,
+    ...((a.cost_usd ?? b.cost_usd) !== undefined && { cost_usd: cost }),
+  };
+}
 
 export type ItemStatus = Outcome['status'] | 'running' | 'pending';
 
@@ -153,6 +233,8 @@ export interface FailureSample {
 
 /** What the `progress` query answers. */
 export interface JobProgress extends Counts {
+  /** Of the rows that have ended; null where no agent has told. */
+  usage: Usage | null;
   job_id: string;
   state: 'opening' | 'running' | 'stopping' | 'cancelling' | 'exporting' | 'closed';
   total: number;
@@ -170,6 +252,8 @@ export interface JobProgress extends Counts {
 
 /** What the job's workflow returns (as failure details where the verdict is `failed`). */
 export interface JobSummary extends Counts {
+  /** Of the rows that have ended; null where no agent has told. */
+  usage: Usage | null;
   job_id: string;
   verdict: Verdict;
   total: number;
@@ -224,6 +308,10 @@ export const INLINE_RESULT_BYTES = 4096;
 /** An outcome stays under 2 KiB beside its inline result. */
 export const MAX_ERROR_CHARS = 500;
 export const MAX_FAILURE_SAMPLES = 5;
+/** Attempts of which an outcome gives the usage one by one; those before are summed up in the first. */
+export const MAX_USAGE_ENTRIES = 8;
+/** Refused reports after which a run is ended: an agent that does not find the schema is not let go on for ever. */
+export const MAX_REFUSED_REPORTS = 10;
 /** Runs of one attempt that may be lost with their worker before the item fails. */
 export const MAX_LOST_RUNS = 5;
 

@@ -13,7 +13,9 @@ import {
   MAX_CONCURRENCY,
   MAX_RESULT_BYTES,
   MAX_SCHEMA_BYTES,
+  PRESETS,
   defaultOutputPath,
+  isProcess,
 } from './job.js';
 import { SchemaError, compileSchema } from './schema.js';
 
@@ -34,6 +36,12 @@ const absolutePath = text.refine((path) => path.startsWith('/'), {
 });
 const seconds = (min: number, max: number) => z.number().min(min).max(max);
 
+const surroundings = {
+  workdir: absolutePath.optional(),
+  pass_env: z
+    .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*\*?$/, 'must be NAME or PREFIX_*'))
+    .optional(),
+};
 const command = z.strictObject({
   command: z
     .array(z.string())
@@ -41,7 +49,12 @@ const command = z.strictObject({
     .refine((argv) => argv[0] !== '', {
       message: 'needs a program',
     }),
-  cwd: absolutePath.optional(),
+  ...surroundings,
+});
+const preset = z.strictObject({
+  preset: z.enum(PRESETS),
+  args: z.array(z.string()).optional(),
+  ...surroundings,
 });
 const external = z.strictObject({ external: z.literal(true) });
 const activity = z.strictObject({ activity: text, task_queue: text });
@@ -51,7 +64,7 @@ const spec = z.strictObject({
   instruction: text,
   // The kind is settled by its key first, so that a mistake is told about the kind that was meant.
   agent: z.unknown().transform((agent, context): AgentSpec => {
-    const kinds = { command, external, activity };
+    const kinds = { command, preset, external, activity };
     for (const [key, kind] of Object.entries(kinds)) {
       if (typeof agent !== 'object' || agent === null || !Object.hasOwn(agent, key)) continue;
       const parsed = kind.safeParse(agent);
@@ -64,7 +77,7 @@ const spec = z.strictObject({
     context.addIssue({
       code: 'custom',
       message:
-        'must be {"command": [...]}, {"external": true} or {"activity": NAME, "task_queue": QUEUE}',
+        'must be {"preset": NAME}, {"command": [...]}, {"external": true} or {"activity": NAME, "task_queue": QUEUE}',
     });
     return z.NEVER;
   }),
@@ -141,7 +154,7 @@ export function settingsOf(spec: JobSpec, jobId: string): JobSettings {
 }
 
 function routeOf(agent: AgentSpec): AgentRoute {
-  if ('command' in agent) return { kind: 'process' };
+  if (isProcess(agent)) return { kind: 'process' };
   if ('external' in agent) return { kind: 'external' };
   return { kind: 'activity', activity: agent.activity, task_queue: agent.task_queue };
 }

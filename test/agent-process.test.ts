@@ -65,7 +65,7 @@ test('an agent gets its row, prompt and token, byte for byte, by no shell, and n
         ...literal,
         '{prompt}',
       ],
-      cwd,
+      workdir: cwd,
     },
   });
   assert.equal(job.summary.verdict, 'succeeded');

@@ -185,7 +185,10 @@ describe('how agents end', { concurrency: true }, () => {
     const rows = { a: 'x'.repeat(200_000) };
     await Promise.all(
       cases.map(async ([command, cwd, error]) => {
-        const spec = await lightSpec(site, rows, { agent: { command, cwd }, max_attempts: 3 });
+        const spec = await lightSpec(site, rows, {
+          agent: { command, workdir: cwd },
+          max_attempts: 3,
+        });
         const { a } = (await runJob(site, spec)).rows;
         assert.deepEqual([a!.status, a!.attempts], ['failed', 1]);
         const told = a!.error.replace(/^agent_error: /, '');

@@ -8,6 +8,7 @@ import { after, before, test } from 'node:test';
 import type { Report } from '../src/job.js';
 import type { Delivery } from '../src/report/delivery.js';
 import { ReportEndpoint } from '../src/report/endpoint.js';
+import { reportTool } from '../src/report/report-tool.js';
 import { RunReports } from '../src/report/run-reports.js';
 import { until } from './support/site.js';
 
@@ -26,7 +27,7 @@ function run() {
   const deliveries: ((delivery: Delivery) => void)[] = [];
   const reports = new RunReports(
     RUN,
-    { check: () => [], max_result_bytes: 100 },
+    { rules: { check: () => [], max_result_bytes: 100 }, tool: reportTool(true) },
     (report, giveUp) => {
       sent.push(report);
       return new Promise((resolve) => {

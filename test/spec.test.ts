@@ -23,13 +23,13 @@ function problemsWith(fields: object): string[] {
 }
 
 const KINDS =
-  'agent: must be {"command": [...]}, {"external": true} or {"activity": NAME, "task_queue": QUEUE}';
+  'agent: must be {"preset": NAME}, {"command": [...]}, {"external": true} or {"activity": NAME, "task_queue": QUEUE}';
 const ABSOLUTE = 'must be an absolute path: a worker may run in another folder';
 
 test('a good spec comes out as it went in', () => {
   const full: JobSpec = {
     ...MINIMAL,
-    agent: { command: ['node', '', '{prompt}'], cwd: '/work' },
+    agent: { command: ['node', '', '{prompt}'], workdir: '/work', pass_env: ['A', 'B_*'] },
     id_column: 'id',
     output_csv_path: '/data/out.JSONL',
     overwrite: true,
@@ -116,16 +116,16 @@ test('the agent is of one kind, and a mistake is told about the kind that was me
     [null, KINDS],
     ['claude', KINDS],
     [{}, KINDS],
-    [{ cwd: '/work' }, KINDS],
+    [{ workdir: '/work' }, KINDS],
     [{ task_queue: 'q' }, KINDS],
     [{ command: 'claude' }, 'agent.command: Invalid input: expected array, received string'],
     [{ command: [] }, 'agent.command: needs a program'],
     [{ command: [''] }, 'agent.command: needs a program'],
     [{ command: ['a', 1] }, 'agent.command.1: Invalid input: expected string, received number'],
-    [{ command: ['a'], cwd: 'work' }, `agent.cwd: ${ABSOLUTE}`],
+    [{ command: ['a'], workdir: 'work' }, `agent.workdir: ${ABSOLUTE}`],
     [{ command: ['a'], external: true }, 'agent: Unrecognized key: "external"'],
     [{ external: false }, 'agent.external: Invalid input: expected true'],
-    [{ external: true, cwd: '/work' }, 'agent: Unrecognized key: "cwd"'],
+    [{ external: true, workdir: '/work' }, 'agent: Unrecognized key: "workdir"'],
     [{ activity: 'a' }, 'agent.task_queue: Invalid input: expected string, received undefined'],
     [{ activity: '', task_queue: 'q' }, 'agent.activity: must not be empty'],
   ];

@@ -2,7 +2,17 @@
  * What the activities take and give: all that workflow code knows of them. Rows and results travel
  * by reference (job, row number); texts that people wrote stay out of the parent's history.
  */
-import type { Counts, Json, JobSpec, JobSummary, ItemLimits, Outcome, RowOutcome } from '../job.js';
+import type {
+  Counts,
+  FailureClass,
+  ItemLimits,
+  JobSpec,
+  JobSummary,
+  Json,
+  Outcome,
+  RowOutcome,
+  Usage,
+} from '../job.js';
 
 /** A job as activities address it. A worker with another store throws `WrongStore` and is not asked again at once. */
 export interface JobRef {
@@ -75,9 +85,16 @@ export type AgentEnd = {
   undelivered_report?: { result: Json; stop: boolean };
   /** Why its last refused report was refused, where the endpoint refused any. */
   refused_report?: string;
+  /** How many reports the endpoint refused. */
+  refused_reports?: number;
+  /** What the agent's output tells. */
+  usage?: Usage;
+  failure_class?: FailureClass;
 } & (
   | { kind: 'exited'; exit_code: number | null; signal: string | null; last_line: string }
   | { kind: 'timed_out'; last_line: string }
+  /** It was ended since too many of its reports were refused. */
+  | { kind: 'exhausted'; last_line: string }
   | { kind: 'not_started'; error: string }
 );
 

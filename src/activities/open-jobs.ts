@@ -2,7 +2,8 @@ import { ApplicationFailure } from '@temporalio/common';
 import { parseTemplate, renderTemplate } from '../input/template.js';
 import type { Json } from '../job.js';
 import { WRONG_STORE_FAILURE } from '../messages.js';
-import type { ResultRules } from '../report-message.js';
+import { reportTool } from '../report/report-tool.js';
+import type { ReportTerms } from '../report/run-reports.js';
 import { compileSchema } from '../schema.js';
 import { settingsOf } from '../spec.js';
 import type { JobRecord, JobStore, StoredJob } from '../store/job-store.js';
@@ -12,7 +13,7 @@ import type { JobRef } from './contract.js';
 export interface OpenJob {
   record: JobRecord;
   stored: StoredJob;
-  rules: ResultRules;
+  terms: ReportTerms;
   prompt: (row: { [column: string]: Json }) => string;
 }
 
@@ -61,9 +62,12 @@ async function open(stored: StoredJob): Promise<OpenJob> {
   return {
     record,
     stored,
-    rules: {
-      check: spec.output_schema === undefined ? () => [] : compileSchema(spec.output_schema),
-      max_result_bytes: settingsOf(spec, record.job_id).limits.max_result_bytes,
+    terms: {
+      rules: {
+        check: spec.output_schema === undefined ? () => [] : compileSchema(spec.output_schema),
+        max_result_bytes: settingsOf(spec, record.job_id).limits.max_result_bytes,
+      },
+      tool: reportTool(spec.output_schema),
     },
     prompt: (row) => renderTemplate(template, row),
   };

@@ -5,13 +5,14 @@ import { Context } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { AgentProcess, CannotStart } from '../agent/agent-process.js';
-import { agentEnvironment } from '../agent/environment.js';
 import type { Guard } from '../agent/guard.js';
-import { clip } from '../job.js';
+import type { EventReader } from '../agent/presets/program.js';
+import { clip, isProcess } from '../job.js';
 import { WORKER_SHUTDOWN_FAILURE, itemWorkflowId } from '../messages.js';
 import { deliver } from '../report/delivery.js';
 import type { ReportEndpoint } from '../report/endpoint.js';
 import { RunReports } from '../report/run-reports.js';
+import { agentCommand } from './agent-command.js';
 import type { AgentActivities, AgentEnd, AgentRun } from './contract.js';
 import type { OpenJob, OpenJobs } from './open-jobs.js';
 
@@ -46,18 +47,23 @@ async function runAgent(host: AgentHost, run: AgentRun): Promise<AgentEnd> {
   const folder = await mkdtemp(join(tmpdir(), 'agent-jobs-'));
   const heartbeat = setInterval(() => Context.current().heartbeat(), HEARTBEAT_MS);
   try {
-    const agent = await start(host, run, job, { folder, token });
-    if (typeof agent === 'string') return { kind: 'not_started', error: clip(agent) };
+    const started = await start(host, run, job, { folder, token });
+    if (typeof started === 'string') return { kind: 'not_started', error: clip(started) };
+    const { agent, reader } = started;
     const why = await endOf(agent, run, reports, host.drained);
     await agent.end();
     const undelivered = await reports.finish(host.drained);
     await saveLog(job, run, agent.output.text());
     if (!reports.reported) giveBack(why);
+    const { message, usage, failure_class } = reader?.told() ?? {};
     return {
-      ...(why === 'timed_out'
-        ? { kind: 'timed_out' }
+      ...(why === 'timed_out' || why === 'exhausted'
+        ? { kind: why }
         : { kind: 'exited', ...(await agent.exited) }),
-      last_line: clip(agent.lastLine(), MAX_LINE_CHARS),
+      last_line: clip(oneLine(message) || agent.lastLine(), MAX_LINE_CHARS),
+      ...(usage && { usage }),
+      ...(failure_class && { failure_class }),
+      ...(reports.refused > 0 && { refused_reports: reports.refused }),
       ...(undelivered && { undelivered_report: undelivered }),
       ...(reports.lastRefusal !== undefined && { refused_report: clip(reports.lastRefusal) }),
     };
@@ -81,44 +87,61 @@ async function saveLog({ stored }: OpenJob, run: AgentRun, log: string): Promise
 
 const MAX_LINE_CHARS = 300;
 
+function oneLine(text = ''): string {
+  return text.replace(/\s+/g, ' ').trim();
+}
+
 function reportsOf({ client }: AgentHost, run: AgentRun, job: OpenJob): RunReports {
   const handle = client.workflow.getHandle(itemWorkflowId(run.job_id, run.item_id));
   const { job_id, item_id } = run;
-  return new RunReports({ job_id, item_id, run: run.run }, job.rules, (report, giveUp) =>
+  return new RunReports({ job_id, item_id, run: run.run }, job.terms, (report, giveUp) =>
     deliver(handle, report, giveUp),
   );
 }
 
-/** @returns what is wrong with the command where it cannot be started. */
+/** A run under way, and who reads its output where it is a program that is known. */
+interface StartedAgent {
+  agent: AgentProcess;
+  reader: EventReader | undefined;
+}
+
+/** @returns what is wrong with the agent where it cannot be started. */
 async function start(
   { endpoint, guard }: AgentHost,
   run: AgentRun,
   { record, stored, prompt: promptOf }: OpenJob,
   { folder, token }: { folder: string; token: string },
-): Promise<AgentProcess | string> {
+): Promise<StartedAgent | string> {
   const { agent, csv_path } = record.spec;
-  if (!('command' in agent)) throw new Error(`job ${run.job_id} has no command`);
+  if (!isProcess(agent)) throw new Error(`job ${run.job_id} has no process to start`);
   const { row } = await stored.row(run.row_index);
-  const prompt = promptOf(row);
   const rowFile = join(folder, 'row.json');
   await writeFile(rowFile, JSON.stringify(row), { mode: 0o600 });
+  const workdir = agent.workdir ?? dirname(csv_path);
+  const prompt = promptOf(row);
+  const prepared = await agentCommand({
+    run,
+    agent,
+    endpoint,
+    token,
+    prompt,
+    row,
+    rowFile,
+    workdir,
+  });
+  if (typeof prepared === 'string') return prepared;
   try {
-    return await AgentProcess.start(
-      {
-        argv: agent.command.map((argument) => (argument === '{prompt}' ? prompt : argument)),
-        cwd: agent.cwd ?? dirname(csv_path),
-        env: agentEnvironment({ run, token, reportUrl: endpoint.url, rowFile }),
-        stdin: prompt,
-      },
-      guard,
-    );
+    return {
+      agent: await AgentProcess.start(prepared.command, guard),
+      reader: prepared.reader,
+    };
   } catch (error) {
     if (error instanceof CannotStart) return error.message;
     throw error;
   }
 }
 
-type Why = 'exited' | 'timed_out' | 'cancelled' | 'shut_down';
+type Why = 'exited' | 'timed_out' | 'exhausted' | 'cancelled' | 'shut_down';
 
 /** Waits until the agent has exited, or has to be ended. */
 async function endOf(
@@ -138,6 +161,7 @@ async function endOf(
     else if (drained.aborted) settle('shut_down');
   };
   void agent.exited.then(() => settle('exited'));
+  reports.onExhausted = () => settle('exhausted');
   const deadline = setTimeout(() => settle('timed_out'), limits.max_runtime_seconds * 1000);
   drained.addEventListener('abort', onDrained);
   cancellationSignal.addEventListener('abort', onCancel);

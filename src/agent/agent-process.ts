@@ -1,19 +1,24 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { stat } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
 import type { Guard } from './guard.js';
 import { OutputTail } from './output-tail.js';
 
-const OUTPUT_BYTES = 65_536;
+/** Of what an agent prints the end is kept. */
+const OUTPUT_BYTES = 1024 * 1024;
 /** What an agent is given between the polite signal and the other one. */
 const KILL_AFTER_MS = 5000;
 /** A process that left the agent's group may hold its output open. */
 const OUTPUT_END_MS = 1000;
 
 export interface AgentCommand {
+  /** Program and arguments. */
   argv: string[];
   cwd: string;
   env: NodeJS.ProcessEnv;
   stdin: string;
+  /** Is given each line of standard output as it comes. */
+  onLine?: (line: string) => void;
 }
 
 export interface AgentExit {
@@ -50,15 +55,20 @@ export class AgentProcess {
       throw await explain(error as NodeJS.ErrnoException, program, command.cwd);
     }
     guard.add(child.pid!);
-    return new AgentProcess(child as ChildProcess & { pid: number }, command.stdin, guard);
+    return new AgentProcess(child as ChildProcess & { pid: number }, command, guard);
   }
 
-  private constructor(child: ChildProcess & { pid: number }, stdin: string, guard: Guard) {
+  private constructor(
+    child: ChildProcess & { pid: number },
+    { stdin, onLine }: AgentCommand,
+    guard: Guard,
+  ) {
     this.#process = child;
     this.#guard = guard;
     // A signal that cannot be sent is an error event, too.
     child.on('error', () => {});
     child.stdout!.on('data', (chunk: Buffer) => this.output.add(chunk));
+    if (onLine !== undefined) createInterface({ input: child.stdout! }).on('line', onLine);
     child.stderr!.on('data', (chunk: Buffer) => {
       this.output.add(chunk);
       this.#errors.add(chunk);

@@ -1,25 +1,65 @@
 import type { AgentRun } from '../activities/contract.js';
 
+/** What programs need to run at all: where things are, who they run for, and how to reach a network. */
+const ORDINARY = [
+  'PATH',
+  'HOME',
+  'USER',
+  'LOGNAME',
+  'SHELL',
+  'TMPDIR',
+  'TZ',
+  'TERM',
+  'LANG',
+  'LANGUAGE',
+  'LC_*',
+  'XDG_*',
+  'SSL_CERT_FILE',
+  'SSL_CERT_DIR',
+  'NODE_EXTRA_CA_CERTS',
+  ...['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'NO_PROXY'].flatMap((name) => [
+    name,
+    name.toLowerCase(),
+  ]),
+];
+
+export const TOKEN_VARIABLE = 'AGENT_JOBS_REPORT_TOKEN';
+
 /**
- * The environment of an agent: its worker's, without what reaches Temporal, and with what it takes to
- * report for this run and no other.
+ * The environment of an agent: of its worker's what it may have, and what it takes to report for this
+ * run and no other.
+ * @param passed names, or `PREFIX_*`, beside the ordinary ones. Nothing that reaches Temporal is passed.
  */
-export function agentEnvironment(own: {
-  run: AgentRun;
-  token: string;
-  reportUrl: string;
-  rowFile: string;
-}): NodeJS.ProcessEnv {
-  const inherited = Object.entries(process.env).filter(
-    ([name]) => !name.startsWith('TEMPORAL_') && !name.startsWith('AGENT_JOBS_'),
-  );
+export function agentEnvironment(
+  own: { run: AgentRun; token: string; reportUrl: string; rowFile: string },
+  passed: string[],
+): NodeJS.ProcessEnv {
+  const { run, token, reportUrl, rowFile } = own;
   return {
-    ...Object.fromEntries(inherited),
-    AGENT_JOBS_JOB_ID: own.run.job_id,
-    AGENT_JOBS_ITEM_ID: own.run.item_id,
-    AGENT_JOBS_ATTEMPT: String(own.run.attempt),
-    AGENT_JOBS_REPORT_URL: own.reportUrl,
-    AGENT_JOBS_REPORT_TOKEN: own.token,
-    AGENT_JOBS_ROW_FILE: own.rowFile,
+    ...inherited(passed),
+    AGENT_JOBS_JOB_ID: run.job_id,
+    AGENT_JOBS_ITEM_ID: run.item_id,
+    AGENT_JOBS_ATTEMPT: String(run.attempt),
+    AGENT_JOBS_REPORT_URL: reportUrl,
+    [TOKEN_VARIABLE]: token,
+    AGENT_JOBS_ROW_FILE: rowFile,
   };
+}
+
+/** What a process of a job gets of its worker's environment. */
+export function inherited(passed: string[]): NodeJS.ProcessEnv {
+  const names = new Set([...ORDINARY, ...passed]);
+  const prefixes = [...names].filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1));
+  const environment = Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) =>
+        !/^(TEMPORAL|AGENT_JOBS)_/.test(name) &&
+        (names.has(name) || prefixes.some((prefix) => name.startsWith(prefix))),
+    ),
+  );
+  // A report goes to this host, past any proxy.
+  for (const name of ['NO_PROXY', 'no_proxy']) {
+    environment[name] = [process.env[name], '127.0.0.1,localhost'].filter(Boolean).join(',');
+  }
+  return environment;
 }

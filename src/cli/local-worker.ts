@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { JobSpec } from '../client.js';
 import { environmentWith, serverConnection, settings } from '../config.js';
-import { DEFAULT_MAX_CONCURRENCY } from '../job.js';
+import { DEFAULT_MAX_CONCURRENCY, isProcess } from '../job.js';
 import { Problem, UsageError } from './errors.js';
 import { makeLocalFolder, records, removeRecord, saveRecord } from './local-records.js';
 import { loopbackPort } from './loopback.js';
@@ -54,7 +54,7 @@ export async function ensureWorker(site: Connected, spec: JobSpec): Promise<void
       `the local worker has the job store ${there.store}, not ${store}: end it with "agent-jobs local down", or set AGENT_JOBS_STORE`,
     );
   }
-  if ('command' in spec.agent && there.concurrency < wanted) {
+  if (isProcess(spec.agent) && there.concurrency < wanted) {
     note(
       `The local worker runs ${there.concurrency} agents at once. For more: agent-jobs local down, then run again.`,
     );

@@ -2,7 +2,7 @@
 import cliProgress from 'cli-progress';
 import type { JobStatus } from '../client.js';
 import type { Color } from './output.js';
-import { roughly } from './wording.js';
+import { roughly, usageText } from './wording.js';
 
 interface Segment {
   text: string;
@@ -68,6 +68,7 @@ function facts(status: JobStatus): Segment[] {
   if (cancelled > 0) list.push({ text: `${cancelled} cancelled` });
   if (rate !== null) list.push({ text: `${rate.toFixed(1)} rows/s` });
   if (eta !== null && state === 'running') list.push({ text: `${roughly(eta)} to go` });
+  if (status.usage !== null) list.push({ text: usageText(status.usage) });
   return list;
 }
 

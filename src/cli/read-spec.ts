@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { checkInput } from '../activities/open-input.js';
-import type { JobSpec } from '../client.js';
+import type { JobSpec, Preset } from '../client.js';
 import { SpecError, parseSpec } from '../spec.js';
 import { UsageError } from './errors.js';
 
@@ -17,6 +17,9 @@ export interface SpecOptions {
   maxAttempts?: number;
   overwrite?: boolean;
   external?: boolean;
+  agent?: Preset;
+  workdir?: string;
+  passEnv?: string[];
 }
 
 /**
@@ -36,7 +39,7 @@ export async function readSpec(
   const given = {
     csv_path: resolve(input),
     instruction,
-    agent: agentOf(command, options.external === true),
+    agent: agentOf(command, options),
     id_column: options.idColumn,
     output_csv_path: options.output === undefined ? undefined : resolve(options.output),
     overwrite: options.overwrite,
@@ -83,14 +86,26 @@ async function readText(file: string, option: string): Promise<string> {
   }
 }
 
-function agentOf(command: string[], external: boolean): JobSpec['agent'] {
+function agentOf(command: string[], options: SpecOptions): JobSpec['agent'] {
+  const { agent, external, workdir, passEnv } = options;
   if (external) {
-    if (command.length === 0) return { external: true };
-    throw new UsageError('with --external somebody else works on the rows: give no command');
+    if (command.length > 0 || workdir !== undefined || passEnv !== undefined) {
+      throw new UsageError(
+        'with --external somebody else works on the rows: give no command, --workdir or --pass-env',
+      );
+    }
+    return { external: true };
   }
-  if (command.length > 0) return { command, cwd: process.cwd() };
+  const surroundings = {
+    workdir: resolve(workdir ?? '.'),
+    ...(passEnv !== undefined && { pass_env: passEnv }),
+  };
+  if (agent !== undefined) {
+    return { preset: agent, ...(command.length > 0 && { args: command }), ...surroundings };
+  }
+  if (command.length > 0) return { command, ...surroundings };
   throw new UsageError(
-    'who works on the rows? Give the agent\'s command at the end, after "--", or --external',
+    'who works on the rows? Give --agent codex, --agent claude, the agent\'s command at the end, after "--", or --external',
   );
 }
 

@@ -5,6 +5,7 @@ import {
   DEFAULT_LIMITS,
   DEFAULT_MAX_CONCURRENCY,
   MAX_CONCURRENCY,
+  PRESETS,
   defaultOutputPath,
 } from '../job.js';
 import { jobId, number } from './arguments.js';
@@ -22,13 +23,15 @@ interface RunOptions extends SpecOptions {
 }
 
 const EXAMPLES = `
-The command runs once per row: the prompt is on its standard input, and in place of an argument
-that is exactly {prompt}. It reports with "agent-jobs report", or by HTTP as its environment says.
+The agent runs once per row. With --agent, it is told how to report. A command gets the prompt on its
+standard input, and in place of an argument that is exactly {prompt}; it reports with "agent-jobs
+report", or by MCP or HTTP as its environment says.
 
 Examples:
   agent-jobs run tickets.csv --local --instruction 'Classify: {text}' -- node agent.mjs
   agent-jobs run tickets.csv --local --instruction-file task.md --id-column id \\
-    --output-schema label.json --output labels.csv --max-concurrency 8 -- codex exec {prompt}
+    --output-schema label.json --output labels.csv --max-concurrency 8 --agent codex
+  agent-jobs run files.csv --local --instruction 'Review {path}' --agent claude -- --model haiku
   agent-jobs run tickets.csv --instruction 'Review: {text}' --external --detach
 ${EXIT_CODES_HELP}`;
 
@@ -39,9 +42,12 @@ export function addRun(program: Command): void {
     .description(
       'Runs an agent for each row of INPUT and writes a copy of it with what the agents reported.',
     )
-    .usage('INPUT [options] -- COMMAND [ARG…]')
+    .usage('INPUT [options] (-- COMMAND [ARG…] | --agent NAME [-- ARG…] | --external)')
     .argument('<input>', 'CSV, or JSON Lines where the name ends in .jsonl or .ndjson')
-    .argument('[command...]', 'the agent: program and arguments; no shell is involved')
+    .argument(
+      '[command...]',
+      'the agent: program and arguments, no shell is involved; with --agent: more arguments for it',
+    )
     .addOption(
       new Option(
         '--instruction <text>',
@@ -71,6 +77,19 @@ export function addRun(program: Command): void {
       number,
     )
     .option('--job-id <id>', 'name of the job, not used before (default: a random UUID)', jobId)
+    .addOption(
+      new Option('--agent <name>', 'an agent that is known: it reports by MCP')
+        .choices([...PRESETS])
+        .conflicts('external'),
+    )
+    .option(
+      '--workdir <dir>',
+      'where the agent works; may hold {column} (default: the current folder)',
+    )
+    .option(
+      '--pass-env <name...>',
+      'variables that the agent gets of its worker’s environment, beside the ordinary ones; NAME or PREFIX_*',
+    )
     .option('--external', 'no command: somebody else works, and reports in time')
     .option('--overwrite', 'replace an output that is not this job’s (default: refuse)')
     .option('--local', 'start dev server and worker in the background where there is none')

@@ -1,4 +1,5 @@
 /** How things are said to people. */
+import type { Usage } from '../job.js';
 
 /** `4.2 s`, `42 s`, `1 min 20 s`, `2 h 5 min`. */
 export function duration(seconds: number): string {
@@ -35,4 +36,25 @@ export function printable(text: string): string {
 export function oneLine(text: string, max: number): string {
   const line = printable(text.replace(/\s+/g, ' ').trim());
   return line.length <= max ? line : `${line.slice(0, max - 1).toWellFormed()}…`;
+}
+
+/** What models were used for: `1.2M tokens in (800k cached), 34k out, $0.56`. */
+export function usageText({
+  input_tokens,
+  cached_input_tokens,
+  output_tokens,
+  cost_usd,
+}: Usage): string {
+  const cached = cached_input_tokens > 0 ? ` (${compact(cached_input_tokens)} cached)` : '';
+  const cost = cost_usd === undefined ? '' : `, ${dollars(cost_usd)}`;
+  return `${compact(input_tokens)} tokens in${cached}, ${compact(output_tokens)} out${cost}`;
+}
+
+function compact(count: number): string {
+  if (count < 10_000) return String(count);
+  return count < 1e6 ? `${Math.round(count / 1000)}k` : `${(count / 1e6).toFixed(1)}M`;
+}
+
+function dollars(cost: number): string {
+  return `$${cost.toFixed(cost < 1 ? 4 : 2)}`;
 }

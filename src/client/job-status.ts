@@ -5,7 +5,14 @@ import {
   WorkflowFailedError,
   WorkflowNotFoundError,
 } from '@temporalio/client';
-import { type Counts, type JobProgress, type JobSummary, type Verdict, ended } from '../job.js';
+import {
+  type Counts,
+  type JobProgress,
+  type JobSummary,
+  type Usage,
+  type Verdict,
+  ended,
+} from '../job.js';
 import { INVALID_INPUT_FAILURE, SUMMARY_MEMO, progressQuery } from '../messages.js';
 import type { StoredJob } from '../store/job-store.js';
 
@@ -28,6 +35,8 @@ export interface JobStatus extends Counts {
   output_csv_path: string | null;
   output_error: string | null;
   failures: JobProgress['last_failures'];
+  /** Of the rows that have ended; null where it is not known. */
+  usage: Usage | null;
   /** Why it was refused or terminated. */
   error: string | null;
   /** ISO 8601: the time of these figures. */
@@ -136,6 +145,7 @@ async function ofStore(
     output_csv_path: record?.output_csv_path ?? null,
     output_error: null,
     failures: [],
+    usage: null,
     as_of: last?.at ?? record?.created_at ?? new Date().toISOString(),
     started_at: description?.startTime.toISOString() ?? record?.created_at ?? null,
     ended_at: description?.closeTime?.toISOString() ?? null,

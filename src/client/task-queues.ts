@@ -1,5 +1,5 @@
 import type { Client } from '@temporalio/client';
-import type { AgentSpec } from '../job.js';
+import { type AgentSpec, isProcess } from '../job.js';
 import { agentTaskQueue } from '../messages.js';
 
 /** As the server's API numbers them; the SDK does not export the names. */
@@ -18,7 +18,7 @@ export async function unpolledQueues(
   const queues: [name: string, type: typeof WORKFLOW_TASKS | typeof ACTIVITY_TASKS][] = [
     [taskQueue, WORKFLOW_TASKS],
   ];
-  if (agent !== undefined && 'command' in agent) {
+  if (agent !== undefined && isProcess(agent)) {
     queues.push([agentTaskQueue(taskQueue), ACTIVITY_TASKS]);
   }
   if (agent !== undefined && 'activity' in agent) queues.push([agent.task_queue, ACTIVITY_TASKS]);

@@ -12,6 +12,9 @@ export const ADDED_COLUMNS = [
   'completed_at',
 ] as const;
 
+/** Added in JSON Lines only, where they are values and not text. */
+export const DETAIL_COLUMNS = ['failure_class', 'refused_reports', 'usage'] as const;
+
 export type AddedColumn = (typeof ADDED_COLUMNS)[number];
 
 /** How an added column is called in an output beside the input's columns. */

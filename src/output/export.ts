@@ -2,7 +2,7 @@ import { stringify } from 'csv-stringify/sync';
 import type { Json, Outcome } from '../job.js';
 import type { JobRecord, StoredJob, StoredRow } from '../store/job-store.js';
 import { PAGE_ROWS } from '../store/job-store.js';
-import { ADDED_COLUMNS, type AddedColumn, addedName } from './columns.js';
+import { ADDED_COLUMNS, type AddedColumn, type DETAIL_COLUMNS, addedName } from './columns.js';
 import { writeWhole } from './output-file.js';
 
 /** Gives the outcome of a row, or undefined where it has none. */
@@ -35,7 +35,10 @@ interface Format {
 
 type AddedValues = { [column in Exclude<AddedColumn, 'result_json'>]: string | number } & {
   result?: Json;
+  details: Details;
 };
+
+type Details = { [column in (typeof DETAIL_COLUMNS)[number]]: unknown };
 
 async function* outputLines(
   record: JobRecord,
@@ -75,6 +78,11 @@ function addedValues(
     last_error: lastError(outcome),
     reported_at: outcome?.status === 'completed' ? outcome.reported_at : '',
     completed_at: outcome?.completed_at ?? '',
+    details: {
+      failure_class: (outcome?.status === 'failed' && outcome.failure_class) || '',
+      refused_reports: outcome?.refused_reports ?? 0,
+      usage: outcome?.usage ?? [],
+    },
   };
 }
 
@@ -95,7 +103,7 @@ function csv({ columns }: JobRecord): Format {
     header: stringify([
       [...columns, ...ADDED_COLUMNS.map((name) => addedName(name, inputColumns))],
     ]),
-    line(row, { result, ...added }) {
+    line(row, { result, details: _details, ...added }) {
       const values = { ...added, result_json: result === undefined ? '' : JSON.stringify(result) };
       return stringify([
         [
@@ -117,11 +125,14 @@ function jsonLines({ columns }: JobRecord): Format {
   const inputColumns = new Set(columns);
   return {
     header: '',
-    line: (row, added) =>
+    line: (row, { details, ...added }) =>
       JSON.stringify(
         Object.fromEntries([
           ...Object.entries(row),
-          ...Object.entries(added).map(([name, value]) => [addedName(name, inputColumns), value]),
+          ...Object.entries({ ...added, ...details }).map(([name, value]) => [
+            addedName(name, inputColumns),
+            value,
+          ]),
         ]),
       ) + '\n',
   };

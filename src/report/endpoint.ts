@@ -5,9 +5,11 @@ import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { refusal } from '../report-message.js';
+import { reportMcpHandler } from './report-server.js';
 import type { RunReports } from './run-reports.js';
 
 const REPORT_PATH = '/report';
+const MCP_PATH = '/mcp';
 /** JSON may escape each byte of a result with six; larger bodies are not read. */
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
 /** A request that does not come to its end is no report. */
@@ -15,11 +17,13 @@ const REQUEST_TIMEOUT_MS = 30_000;
 const STATUS = { invalid: 422, conflict: 409, undelivered: 503 } as const;
 
 /**
- * Where agents of this worker report: HTTP on loopback, `POST /report` with the bearer token of
- * their run and `{ result, stop? }`; answers `{ accepted, duplicate?, errors? }`.
+ * Where agents of this worker report, on loopback and with the bearer token of their run:
+ * `POST /report` with `{ result, stop? }` answers `{ accepted, duplicate?, errors? }`; `/mcp` is an MCP
+ * server over streamable HTTP with the tool `report_agent_job_result`.
  */
 export class ReportEndpoint {
   readonly url: string;
+  readonly mcpUrl: string;
   readonly #server: ServerType;
   readonly #runs: Map<string, RunReports>;
 
@@ -44,7 +48,9 @@ export class ReportEndpoint {
   private constructor(server: ServerType, runs: Map<string, RunReports>) {
     this.#server = server;
     this.#runs = runs;
-    this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}${REPORT_PATH}`;
+    const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    this.url = base + REPORT_PATH;
+    this.mcpUrl = base + MCP_PATH;
   }
 
   /** @returns the run's token: the only thing that the endpoint knows a reporter by. */
@@ -108,6 +114,8 @@ function reportApp(runs: Map<string, RunReports>): Hono<Env> {
     const { because, ...told } = answer;
     return context.json(told, STATUS[because]);
   });
+  const mcp = reportMcpHandler(MAX_BODY_BYTES);
+  app.all(MCP_PATH, limit, (context) => mcp(context.req.raw, context.get('reports')));
   return app;
 }
 

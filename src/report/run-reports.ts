@@ -1,14 +1,22 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Json, Report, ReportAnswer } from '../job.js';
-import { clip } from '../job.js';
+import { MAX_REFUSED_REPORTS, clip } from '../job.js';
 import { type ResultRules, checkReport, describeErrors, refusal } from '../report-message.js';
 import type { Delivery } from './delivery.js';
+import type { ReportTool } from './report-tool.js';
 
 /** The run whose reports these are. */
 export interface ReportedRun {
   job_id: string;
   item_id: string;
   run: number;
+}
+
+/** What a job asks of its reports. */
+export interface ReportTerms {
+  rules: ResultRules;
+  /** As MCP clients are told of it. */
+  tool: ReportTool;
 }
 
 /** An answer to a reporter, with why it is refused in a word. */
@@ -30,6 +38,9 @@ export class RunReports {
   readonly run: ReportedRun;
   /** Why the last refused report was refused. */
   lastRefusal: string | undefined;
+  /** How many reports were refused for what they say. */
+  refused = 0;
+  readonly tool: ReportTool;
   readonly #rules: ResultRules;
   readonly #send: (report: Report, giveUp: AbortSignal) => Promise<Delivery>;
   readonly #giveUp = new AbortController();
@@ -37,14 +48,16 @@ export class RunReports {
   #open = 0;
   #onIdle: (() => void) | undefined;
   #onFirst: (() => void) | undefined;
+  #onExhausted: (() => void) | undefined;
 
   constructor(
     run: ReportedRun,
-    rules: ResultRules,
+    { rules, tool }: ReportTerms,
     send: (report: Report, giveUp: AbortSignal) => Promise<Delivery>,
   ) {
     this.run = run;
     this.#rules = rules;
+    this.tool = tool;
     this.#send = send;
   }
 
@@ -56,6 +69,11 @@ export class RunReports {
   /** Calls back when the first valid report comes. */
   set onFirst(callback: (() => void) | undefined) {
     this.#onFirst = callback;
+  }
+
+  /** Calls back when so many reports were refused that the agent is not to go on. */
+  set onExhausted(callback: (() => void) | undefined) {
+    this.#onExhausted = callback;
   }
 
   async receive(body: unknown): Promise<RunAnswer> {
@@ -139,6 +157,10 @@ export class RunReports {
     because: 'invalid' | 'conflict' | 'undelivered',
   ): RunAnswer {
     if (because !== 'undelivered') this.lastRefusal = describeErrors(errors);
+    if (because === 'invalid') {
+      this.refused += 1;
+      if (this.refused >= MAX_REFUSED_REPORTS && !this.reported) this.#onExhausted?.();
+    }
     return { accepted: false, errors, because };
   }
 }

@@ -32,6 +32,7 @@ import { compileSchema } from '../schema.js';
 import { undecodableReason } from '../undecodable.js';
 import { type AttemptEnd, failureOf } from './attempt-end.js';
 import { runOwnActivity, runProcess } from './agent-run.js';
+import { ItemTally } from './item-tally.js';
 import type { ItemInput } from './item-input.js';
 import { ReportInbox } from './report-inbox.js';
 
@@ -73,6 +74,7 @@ export async function agentJobItem(input: ItemInput): Promise<Outcome> {
     refused_reports: [],
     ...(input.output_schema === undefined ? {} : { output_schema: input.output_schema }),
   };
+  const tally = new ItemTally();
   let stopSent: Promise<void> | undefined;
 
   // Registered before the first await: a report may be there before the item has begun.
@@ -94,7 +96,7 @@ export async function agentJobItem(input: ItemInput): Promise<Outcome> {
   let cancelled = false;
   try {
     for (;;) {
-      end = await attempt(input, view, inbox);
+      end = await attempt(input, view, inbox, tally);
       if (inbox.accepted !== undefined || end.permanent || view.attempt >= limits.max_attempts)
         break;
       const backoffMs = Math.min(60, 2 ** (view.attempt - 1)) * 1000;
@@ -109,12 +111,17 @@ export async function agentJobItem(input: ItemInput): Promise<Outcome> {
   return CancellationScope.nonCancellable(async () => {
     // The job has to know of the stop before it learns that this item has ended.
     await stopSent;
-    return close(input, view.attempt, inbox, end, cancelled);
+    return close(input, view.attempt, inbox, tally, end, cancelled);
   });
 }
 
 /** One attempt: its runs, and the grace for a report that travels apart from the agent. */
-async function attempt(input: ItemInput, view: ItemView, inbox: ReportInbox): Promise<AttemptEnd> {
+async function attempt(
+  input: ItemInput,
+  view: ItemView,
+  inbox: ReportInbox,
+  tally: ItemTally,
+): Promise<AttemptEnd> {
   const { agent, limits } = input;
   const refusedBefore = inbox.refused.at(-1);
   const reported = () => inbox.accepted !== undefined;
@@ -152,6 +159,7 @@ async function attempt(input: ItemInput, view: ItemView, inbox: ReportInbox): Pr
       agent.kind === 'process'
         ? await runProcess(input, view.attempt, inbox)
         : await runOwnActivity(agent, input, view as ItemTask, view.attempt, inbox);
+    tally.add(view.attempt, run);
     if (reported()) return failureOf(run, limits);
     if (run.kind === 'released') continue;
     end = failureOf(run, limits);
@@ -184,10 +192,15 @@ async function close(
   input: ItemInput,
   attemptCount: number,
   inbox: ReportInbox,
+  tally: ItemTally,
   end: AttemptEnd | undefined,
   cancelled: boolean,
 ): Promise<Outcome> {
-  const closing = { attempt_count: attemptCount, completed_at: new Date().toISOString() };
+  const closing = {
+    attempt_count: attemptCount,
+    completed_at: new Date().toISOString(),
+    ...tally.outcome(inbox.refusedCount),
+  };
   if (inbox.accepted !== undefined) {
     const { result, reported_at } = inbox.accepted;
     const inline = resultBytes(result) <= INLINE_RESULT_BYTES;
@@ -211,7 +224,14 @@ async function close(
   const lastError = clip(
     end.refused_report === undefined ? end.error : `${end.error}; refused: ${end.refused_report}`,
   );
-  const outcome: Outcome = { status: 'failed', ...closing, reason, last_error: lastError };
+  const { failure_class } = end;
+  const outcome: Outcome = {
+    status: 'failed',
+    ...closing,
+    reason,
+    ...(failure_class !== undefined && { failure_class }),
+    last_error: lastError,
+  };
   throw ApplicationFailure.create({
     type: reason,
     message: `${reason}: ${lastError}`,

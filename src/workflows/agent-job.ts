@@ -37,7 +37,7 @@ import { SpecError, parseSpec, settingsOf } from '../spec.js';
 import { undecodableReason } from '../undecodable.js';
 import { ItemWindow } from './item-window.js';
 import { jobDetails } from './job-details.js';
-import { type JobState, addFailure, newState, progressOf, sample, summaryOf } from './job-state.js';
+import { type JobState, addOutcome, newState, progressOf, sample, summaryOf } from './job-state.js';
 import { OutcomeLog } from './outcome-log.js';
 import { Renewal } from './renewal.js';
 import { RowSource } from './row-source.js';
@@ -109,8 +109,7 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
       ref,
       job,
       ({ row_index, item_id, outcome }) => {
-        job.counts = { ...job.counts, [outcome.status]: job.counts[outcome.status] + 1 };
-        if (outcome.status === 'failed') addFailure(job, { item_id, ...outcome });
+        addOutcome(job, item_id, outcome);
         log.add(row_index, outcome);
         changed = true;
       },

@@ -1,5 +1,10 @@
 import type { AgentEnd } from '../activities/contract.js';
-import type { FailureReason, ItemLimits } from '../job.js';
+import {
+  type FailureClass,
+  type FailureReason,
+  type ItemLimits,
+  MAX_REFUSED_REPORTS,
+} from '../job.js';
 
 /** How a run ended, as its item sees it. */
 export type RunEnd =
@@ -21,35 +26,37 @@ export interface AttemptEnd {
   permanent?: boolean;
   /** Why its last refused report was refused. */
   refused_report?: string;
+  /** What was behind it, where the agent's output tells. */
+  failure_class?: FailureClass;
 }
 
 /** The failure that a run's end is, if no valid report is there. */
 export function failureOf(run: RunEnd, { max_runtime_seconds }: ItemLimits): AttemptEnd {
-  const refused =
-    'refused_report' in run && run.refused_report !== undefined
-      ? { refused_report: run.refused_report }
-      : {};
+  const told = 'last_line' in run ? toldBy(run) : {};
   switch (run.kind) {
     case 'exited': {
-      const after = run.last_line === '' ? '' : `: ${run.last_line}`;
+      const after = lastWords(run);
       if (run.exit_code === 0) {
         return {
           reason: 'no_report',
           error: `exited with code 0 without reporting${after}`,
-          ...refused,
+          ...told,
         };
       }
       const how =
         run.signal === null ? `exited with code ${run.exit_code}` : `ended by signal ${run.signal}`;
-      return { reason: 'agent_error', error: how + after, ...refused };
+      return { reason: 'agent_error', error: how + after, ...told };
     }
     case 'timed_out': {
-      const after = run.last_line === '' ? '' : `: ${run.last_line}`;
-      const error = `still running after the ${max_runtime_seconds} s allowed, ended${after}`;
-      return { reason: 'timed_out', error, ...refused };
+      const error = `still running after the ${max_runtime_seconds} s allowed, ended${lastWords(run)}`;
+      return { reason: 'timed_out', error, ...told };
+    }
+    case 'exhausted': {
+      const error = `${MAX_REFUSED_REPORTS} of its reports were refused, ended${lastWords(run)}`;
+      return { reason: 'invalid_report', error, ...told };
     }
     case 'not_started':
-      return { reason: 'agent_error', error: run.error, permanent: true, ...refused };
+      return { reason: 'agent_error', error: run.error, permanent: true };
     case 'lost':
       return { reason: 'worker_lost', error: 'its worker was lost', permanent: true };
     case 'released':
@@ -64,4 +71,18 @@ export function failureOf(run: RunEnd, { max_runtime_seconds }: ItemLimits): Att
     case 'threw':
       return { reason: 'agent_error', error: run.error };
   }
+}
+
+type Ended = Extract<AgentEnd, { last_line: string }>;
+
+function toldBy({ refused_report, failure_class }: Ended) {
+  return {
+    ...(refused_report !== undefined && { refused_report }),
+    ...(failure_class !== undefined && { failure_class }),
+  };
+}
+
+function lastWords({ last_line, failure_class }: Ended): string {
+  const kind = failure_class === undefined ? '' : ` (${failure_class})`;
+  return kind + (last_line === '' ? '' : `: ${last_line}`);
 }

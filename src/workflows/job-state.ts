@@ -1,11 +1,15 @@
 import {
+  type AttemptUsage,
   type Counts,
   type FailureSample,
   type JobProgress,
   type JobSettings,
   type JobSummary,
+  type Outcome,
+  type Usage,
   type Verdict,
   MAX_FAILURE_SAMPLES,
+  addUsage,
   clip,
   ended,
 } from '../job.js';
@@ -28,6 +32,7 @@ export interface JobState {
   next_batch: number;
   stop_reason: string | null;
   failures: FailureSample[];
+  usage: Usage | null;
   started_at: string;
   /** Ended rows at points in time, for the rate of late. */
   samples: [at_ms: number, ended: number][];
@@ -46,6 +51,7 @@ export function newState(settings: JobSettings, startedAt: Date): JobState {
     next_batch: 0,
     stop_reason: null,
     failures: [],
+    usage: null,
     started_at: startedAt.toISOString(),
     samples: [],
   };
@@ -55,10 +61,19 @@ const SAMPLE_EVERY_MS = 5000;
 const MAX_SAMPLES = 12;
 const MAX_SAMPLE_ERROR_CHARS = 200;
 
-export function addFailure(state: JobState, failure: FailureSample): void {
-  const { item_id, reason } = failure;
-  const last_error = clip(failure.last_error, MAX_SAMPLE_ERROR_CHARS);
-  state.failures = [...state.failures, { item_id, reason, last_error }].slice(-MAX_FAILURE_SAMPLES);
+/** Counts an item that has ended. */
+export function addOutcome(state: JobState, item_id: string, outcome: Outcome): void {
+  const { counts, failures } = state;
+  state.counts = { ...counts, [outcome.status]: counts[outcome.status] + 1 };
+  for (const usage of outcome.usage ?? []) state.usage = sumOf(state.usage, usage);
+  if (outcome.status !== 'failed') return;
+  const last_error = clip(outcome.last_error, MAX_SAMPLE_ERROR_CHARS);
+  const failure = { item_id, reason: outcome.reason, last_error };
+  state.failures = [...failures, failure].slice(-MAX_FAILURE_SAMPLES);
+}
+
+function sumOf(sum: Usage | null, { attempt: _attempt, ...usage }: AttemptUsage): Usage {
+  return sum === null ? usage : addUsage(sum, usage);
 }
 
 /** Notes the throughput, at most every five seconds. */
@@ -97,6 +112,7 @@ export function progressOf(
     eta_seconds: rate !== null && rate > 0 ? left / rate : null,
     stop_reason: stopReason,
     last_failures: state?.failures ?? [],
+    usage: state?.usage ?? null,
     output_csv_path: state?.settings.output_csv_path ?? '',
     started_at: state?.started_at ?? startedAt.toISOString(),
   };
@@ -120,6 +136,7 @@ export function summaryOf(jobId: string, state: JobState, verdict: Verdict, now:
     output_error: null,
     stop_reason: state.stop_reason,
     failures: state.failures,
+    usage: state.usage,
     started_at: state.started_at,
     ended_at: now.toISOString(),
   };

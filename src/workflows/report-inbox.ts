@@ -22,6 +22,7 @@ export class ReportInbox {
   /** The run in progress, or the last one: reports of earlier ones are refused. */
   run = 0;
   refused: RefusedReport[] = [];
+  refusedCount = 0;
   readonly #item: { job_id: string; item_id: string };
   readonly #rules: ResultRules;
 
@@ -66,6 +67,7 @@ export class ReportInbox {
 
   #refuse(errors: ReportError[]): ReportAnswer {
     const trace = { at: new Date().toISOString(), errors: clip(describeErrors(errors)) };
+    this.refusedCount += 1;
     this.refused = [...this.refused, trace].slice(-MAX_REFUSALS_KEPT);
     return { accepted: false, errors };
   }

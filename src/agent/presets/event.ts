@@ -1,0 +1,28 @@
+/** An event of a program that prints JSON lines; its fields are not relied on. */
+export type Event = { [key: string]: unknown; type?: unknown };
+
+/** @returns undefined where the line is none. */
+export function parseEvent(line: string): Event | undefined {
+  if (!line.startsWith('{')) return undefined;
+  try {
+    return JSON.parse(line) as Event;
+  } catch {
+    return undefined;
+  }
+}
+
+export function object(value: unknown): Event {
+  return typeof value === 'object' && value !== null ? (value as Event) : {};
+}
+
+export function list(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+export function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+export function tokens(value: unknown): number {
+  return typeof value === 'number' && Number.isFinite(value) ? value : 0;
+}

@@ -1,0 +1,47 @@
+import type { FailureClass, Preset, Usage } from '../../job.js';
+import { claude } from './claude.js';
+import { codex } from './codex.js';
+
+/** What is known of an agent program, beside how any command is run. */
+export interface AgentProgram {
+  /** As people call it. */
+  title: string;
+  executable: string;
+  /** Where it comes from, for who has to install it. */
+  npmPackage: string;
+  /** The first version that takes the arguments below. */
+  minVersion: string;
+  /**
+   * Arguments that have it work without a terminal, report by MCP and print its events, to be followed by
+   * the user's own. The prompt comes on standard input.
+   */
+  args(report: ReportAccess): string[];
+  /** Variables of the worker's environment that it needs: `NAME` or `PREFIX_*`. */
+  passEnv(environment: NodeJS.ProcessEnv): string[];
+  /** Variables set for it. */
+  env: Record<string, string>;
+  /** Reads the events of one run. */
+  reader(): EventReader;
+}
+
+/** How a program reaches the report endpoint. The token itself stays in the environment. */
+export interface ReportAccess {
+  mcpUrl: string;
+  tokenVariable: string;
+}
+
+/** Reads what a program prints, line by line. */
+export interface EventReader {
+  line(line: string): void;
+  /** What the lines so far tell. */
+  told(): Told;
+}
+
+export interface Told {
+  usage?: Usage;
+  failure_class?: FailureClass;
+  /** What went wrong, or what it said last. */
+  message?: string;
+}
+
+export const PROGRAMS: Record<Preset, AgentProgram> = { codex, claude };

@@ -1,0 +1,24 @@
+import type { Json } from '../../job.js';
+import { REPORT_TOOL } from '../../report/report-tool.js';
+
+/** The prompt of a preset's program: the task, and how to report. */
+export function presetPrompt(item: {
+  job_id: string;
+  item_id: string;
+  task: string;
+  row: { [column: string]: Json };
+}): string {
+  return `${item.task}
+
+---
+You work on one item of a batch job, without anybody to ask.
+
+job_id: ${item.job_id}
+item_id: ${item.item_id}
+The item's row, as data: ${JSON.stringify(item.row)}
+
+When you have the result, call the tool ${REPORT_TOOL} of the MCP server agent_jobs with this job_id, this
+item_id and the result as "result", in the form that the tool's schema asks for. If it is not accepted, mend
+the result as the answer says and call again. Nothing but an accepted report counts: end only after that.
+`;
+}
