@@ -54,11 +54,12 @@ import { exportRows } from './output/export.js';
 import { checkOutput } from './output/output-file.js';
 import { SpecError, parseSpec } from './spec.js';
 import { FolderStore } from './store/folder-store.js';
-import { JobStore, type StoredJob } from './store/job-store.js';
+import { JobStore, type RunLog, type StoredJob } from './store/job-store.js';
 
 export type * from './job.js';
 export type { OwnActivityInput } from './activities/contract.js';
 export type { ExternalTask, ItemSummary } from './client/job-items.js';
+export type { RunLog } from './store/job-store.js';
 export { JobNotFound, type JobStatus } from './client/job-status.js';
 export { ConfigError } from './config.js';
 export { SpecError } from './spec.js';
@@ -66,6 +67,18 @@ export { SpecError } from './spec.js';
 /** A job of this ID exists: on the server, or in the job store from earlier. */
 export class JobExists extends Error {
   override name = 'JobExists';
+}
+
+/** The job has no item of this ID. */
+export class ItemNotFound extends Error {
+  override name = 'ItemNotFound';
+}
+
+/** What an item's agent printed, and who it is, which tells what to make of it. */
+export interface ItemLogs {
+  agent: AgentSpec;
+  /** First run first; those that have ended. */
+  runs: RunLog[];
 }
 
 /** No Temporal server answers at the address. */
@@ -354,6 +367,18 @@ export class JobHandle {
   /** The items in input order. @param status only those of this status. */
   items(status?: ItemStatus): AsyncGenerator<ItemSummary> {
     return listItems(this.#client, this.#stored, status);
+  }
+
+  /**
+   * What the agent of an item printed, run by run; of each the last MiB. It is kept when the run ends.
+   * @throws {JobNotFound}; {@link ItemNotFound}.
+   */
+  async logs(itemId: string): Promise<ItemLogs> {
+    const record = await this.#stored.record();
+    if (record === undefined) throw new JobNotFound(`no job ${this.jobId} in the job store`);
+    const row = await this.#stored.rowOf(itemId);
+    if (row === undefined) throw new ItemNotFound(`job ${this.jobId} has no item ${itemId}`);
+    return { agent: record.spec.agent, runs: await this.#stored.logs(row) };
   }
 
   /**

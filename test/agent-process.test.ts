@@ -66,6 +66,7 @@ test('an agent gets its row, prompt and token, byte for byte, by no shell, and n
         '{prompt}',
       ],
       workdir: cwd,
+      pass_env: ['TEST_PASSED_*', 'TEMPORAL_*', 'AGENT_JOBS_*'],
     },
   });
   assert.equal(job.summary.verdict, 'succeeded');
@@ -77,7 +78,9 @@ test('an agent gets its row, prompt and token, byte for byte, by no shell, and n
     assert.deepEqual(argv, [prompt, ...literal, prompt]);
     assert.deepEqual(row, { id: `r${n}`, text });
     assert.deepEqual(rest, { cwd: await realpath(cwd) });
-    const { AGENT_JOBS_REPORT_URL, AGENT_JOBS_REPORT_TOKEN, AGENT_JOBS_ROW_FILE, ...others } = env;
+    const { AGENT_JOBS_REPORT_URL, AGENT_JOBS_REPORT_TOKEN, AGENT_JOBS_ROW_FILE, ...told } = env;
+    const { AGENT_JOBS_MCP_URL, ...others } = told;
+    assert.equal(AGENT_JOBS_MCP_URL, AGENT_JOBS_REPORT_URL!.replace(/report$/, 'mcp'));
     assert.match(AGENT_JOBS_REPORT_URL!, /^http:\/\/127\.0\.0\.1:\d+\/report$/);
     assert.match(AGENT_JOBS_REPORT_TOKEN!, /^[\w-]{32}$/);
     tokens.add(AGENT_JOBS_REPORT_TOKEN!);
@@ -93,15 +96,15 @@ test('an agent gets its row, prompt and token, byte for byte, by no shell, and n
   assert.equal(existsSync(touched), false);
 });
 
-test('the last 64 KiB of what an agent prints are kept, run by run', async () => {
+test('the last MiB of what an agent prints are kept, run by run', async () => {
   const { rows, jobId } = await runJob(
     site,
     await site.spec(
       {
         chatty: [
           ['report', 1],
-          ['out', 'a'.repeat(50_000)],
-          ['out', 'b'.repeat(40_000)],
+          ['out', 'a'.repeat(800_000)],
+          ['out', 'b'.repeat(600_000)],
         ],
         both: [
           ['out', 'to output'],
@@ -116,8 +119,8 @@ test('the last 64 KiB of what an agent prints are kept, run by run', async () =>
   );
   const log = (name: string) =>
     readFile(join(site.storeFolder, 'jobs', jobId, 'logs', name), 'utf8');
-  const b = 'b'.repeat(40_000) + '\n';
-  assert.equal(await log('0.1.1.txt'), 'a'.repeat(65_536 - b.length - 1) + '\n' + b);
+  const b = 'b'.repeat(600_000) + '\n';
+  assert.equal(await log('0.1.1.txt'), 'a'.repeat(1_048_576 - b.length - 1) + '\n' + b);
   assert.equal(await log('1.1.1.txt'), 'to output\nto error\n');
   assert.equal(await log('1.2.2.txt'), 'to output\nto error\n');
   assert.equal(rows['mute']!.log, '');

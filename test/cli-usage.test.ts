@@ -60,7 +60,7 @@ const USAGE: Refused[] = [
   {
     what: 'no agent',
     args: ['run', 'in.csv', ...TASK],
-    says: /Give the agent's command at the end/,
+    says: /Give --agent codex, --agent claude, the agent's command at the end/,
   },
   {
     what: 'two agents',

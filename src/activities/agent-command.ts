@@ -2,8 +2,8 @@ import type { AgentCommand } from '../agent/agent-process.js';
 import { TOKEN_VARIABLE, agentEnvironment, inherited } from '../agent/environment.js';
 import { type AgentProgram, type EventReader, PROGRAMS } from '../agent/presets/program.js';
 import { presetPrompt } from '../agent/presets/prompt.js';
-import { programProblem } from '../agent/presets/version.js';
-import type { Json, ProcessAgent } from '../job.js';
+import { type Examined, examine } from '../agent/presets/examine.js';
+import type { JobSpec, Json, ProcessAgent } from '../job.js';
 import type { ReportEndpoint } from '../report/endpoint.js';
 import type { AgentRun } from './contract.js';
 
@@ -15,6 +15,7 @@ export interface RunSurroundings {
   token: string;
   prompt: string;
   row: { [column: string]: Json };
+  output_schema: JobSpec['output_schema'];
   rowFile: string;
   workdir: string;
 }
@@ -33,18 +34,18 @@ export async function agentCommand(own: RunSurroundings): Promise<PreparedAgent 
     return { command: { argv, cwd, env: environment(own, []), stdin: prompt } };
   }
   const program = PROGRAMS[agent.preset];
-  const problem = await checked(program);
-  if (problem !== undefined) return problem;
-  const { run, row, endpoint } = own;
+  const found = await onThisHost(program);
+  if ('problem' in found) return found.problem;
+  const { run, row, endpoint, output_schema } = own;
   const { job_id, item_id } = run;
   const access = { mcpUrl: endpoint.mcpUrl, tokenVariable: TOKEN_VARIABLE };
   const reader = program.reader();
   return {
     command: {
-      argv: [program.executable, ...program.args(access), ...(agent.args ?? [])],
+      argv: [program.executable, ...program.args(access), ...found.args, ...(agent.args ?? [])],
       cwd,
       env: { ...environment(own, program.passEnv(process.env)), ...program.env },
-      stdin: presetPrompt({ job_id, item_id, task: prompt, row }),
+      stdin: presetPrompt({ job_id, item_id, task: prompt, row, output_schema }),
       onLine: (line) => reader.line(line),
     },
     reader,
@@ -53,23 +54,22 @@ export async function agentCommand(own: RunSurroundings): Promise<PreparedAgent 
 
 function environment(own: RunSurroundings, passed: string[]): NodeJS.ProcessEnv {
   const { run, agent, endpoint, token, rowFile } = own;
-  const reportUrl = endpoint.url;
-  return agentEnvironment({ run, token, reportUrl, rowFile }, [
+  return agentEnvironment({ run, token, endpoint, rowFile }, [
     ...passed,
     ...(agent.pass_env ?? []),
   ]);
 }
 
 /** Programs that were found in order; the others are looked at again, since they may be mended. */
-const inOrder = new Map<AgentProgram, Promise<string | undefined>>();
+const examined = new Map<AgentProgram, Promise<Examined>>();
 
-async function checked(program: AgentProgram): Promise<string | undefined> {
-  let checking = inOrder.get(program);
-  if (checking === undefined) {
-    checking = programProblem(program, inherited(program.passEnv(process.env)));
-    inOrder.set(program, checking);
+async function onThisHost(program: AgentProgram): Promise<Examined> {
+  let examining = examined.get(program);
+  if (examining === undefined) {
+    examining = examine(program, inherited(program.passEnv(process.env)));
+    examined.set(program, examining);
   }
-  const problem = await checking;
-  if (problem !== undefined) inOrder.delete(program);
-  return problem;
+  const found = await examining;
+  if ('problem' in found) examined.delete(program);
+  return found;
 }

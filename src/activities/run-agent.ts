@@ -55,7 +55,7 @@ async function runAgent(host: AgentHost, run: AgentRun): Promise<AgentEnd> {
     const undelivered = await reports.finish(host.drained);
     await saveLog(job, run, agent.output.text());
     if (!reports.reported) giveBack(why);
-    const { message, usage, failure_class } = reader?.told() ?? {};
+    const { message, usage, failure_class } = reader?.told(agent.errors.text()) ?? {};
     return {
       ...(why === 'timed_out' || why === 'exhausted'
         ? { kind: why }
@@ -112,7 +112,7 @@ async function start(
   { record, stored, prompt: promptOf }: OpenJob,
   { folder, token }: { folder: string; token: string },
 ): Promise<StartedAgent | string> {
-  const { agent, csv_path } = record.spec;
+  const { agent, csv_path, output_schema } = record.spec;
   if (!isProcess(agent)) throw new Error(`job ${run.job_id} has no process to start`);
   const { row } = await stored.row(run.row_index);
   const rowFile = join(folder, 'row.json');
@@ -126,6 +126,7 @@ async function start(
     token,
     prompt,
     row,
+    output_schema,
     rowFile,
     workdir,
   });

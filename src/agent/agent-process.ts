@@ -35,7 +35,8 @@ export class CannotStart extends Error {
 export class AgentProcess {
   /** Both outputs, as they came. */
   readonly output = new OutputTail(OUTPUT_BYTES);
-  readonly #errors = new OutputTail(4096);
+  /** Standard error alone. */
+  readonly errors = new OutputTail(4096);
   /** When the agent itself has exited; processes of its group may live on. */
   readonly exited: Promise<AgentExit>;
   readonly #process: ChildProcess & { pid: number };
@@ -71,7 +72,7 @@ export class AgentProcess {
     if (onLine !== undefined) createInterface({ input: child.stdout! }).on('line', onLine);
     child.stderr!.on('data', (chunk: Buffer) => {
       this.output.add(chunk);
-      this.#errors.add(chunk);
+      this.errors.add(chunk);
     });
     // An agent need not read its input.
     child.stdin!.on('error', () => {});
@@ -88,7 +89,7 @@ export class AgentProcess {
 
   /** What it last said: on standard error, else on standard output. */
   lastLine(): string {
-    return this.#errors.lastLine() || this.output.lastLine();
+    return this.errors.lastLine() || this.output.lastLine();
   }
 
   /** Ends its process group, politely first; returns when the agent has exited and its output is read. */

@@ -31,16 +31,17 @@ export const TOKEN_VARIABLE = 'AGENT_JOBS_REPORT_TOKEN';
  * @param passed names, or `PREFIX_*`, beside the ordinary ones. Nothing that reaches Temporal is passed.
  */
 export function agentEnvironment(
-  own: { run: AgentRun; token: string; reportUrl: string; rowFile: string },
+  own: { run: AgentRun; token: string; endpoint: { url: string; mcpUrl: string }; rowFile: string },
   passed: string[],
 ): NodeJS.ProcessEnv {
-  const { run, token, reportUrl, rowFile } = own;
+  const { run, token, endpoint, rowFile } = own;
   return {
     ...inherited(passed),
     AGENT_JOBS_JOB_ID: run.job_id,
     AGENT_JOBS_ITEM_ID: run.item_id,
     AGENT_JOBS_ATTEMPT: String(run.attempt),
-    AGENT_JOBS_REPORT_URL: reportUrl,
+    AGENT_JOBS_REPORT_URL: endpoint.url,
+    AGENT_JOBS_MCP_URL: endpoint.mcpUrl,
     [TOKEN_VARIABLE]: token,
     AGENT_JOBS_ROW_FILE: rowFile,
   };

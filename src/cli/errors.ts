@@ -44,6 +44,7 @@ const INVALID = new Set([
   'OutputError',
   'JobExists',
   'JobNotFound',
+  'ItemNotFound',
   'JobRefused',
 ]);
 

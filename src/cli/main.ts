@@ -8,6 +8,7 @@ import { addItems } from './items.js';
 import { addList } from './list.js';
 import { addLocal } from './local.js';
 import { flushed, note, tolerateGoneReader } from './output.js';
+import { addLogs } from './logs.js';
 import { addReport } from './report.js';
 import { addResults } from './results.js';
 import { addRun } from './run.js';
@@ -38,6 +39,7 @@ function program(): Command {
   addWatch(root);
   addList(root);
   addItems(root);
+  addLogs(root);
   addResults(root);
   addStop(root);
   addCancel(root);

@@ -22,6 +22,13 @@ export interface StoredRow {
   row: { [column: string]: Json };
 }
 
+/** The end of what one run of an agent printed, standard output and error as they came. */
+export interface RunLog {
+  attempt: number;
+  run: number;
+  text: string;
+}
+
 /** The first line of a batch of outcomes. */
 export interface BatchHeader {
   at: string;
@@ -128,6 +135,35 @@ export class StoredJob {
     log: string,
   ): Promise<void> {
     await this.#put(`logs/${run.row_index}.${run.attempt}.${run.run}.txt`, log);
+  }
+
+  /** What the runs of a row printed, first run first. */
+  async logs(rowIndex: number): Promise<RunLog[]> {
+    const prefix = `${this.#prefix}logs/`;
+    const runs: [attempt: number, run: number, key: string][] = [];
+    for (const key of await this.#blobs.list(prefix)) {
+      const [row, attempt, run] = key.slice(prefix.length).split('.').map(Number);
+      if (row === rowIndex) runs.push([attempt!, run!, key]);
+    }
+    runs.sort(([, a], [, b]) => a - b);
+    return Promise.all(
+      runs.map(async ([attempt, run, key]) => ({
+        attempt,
+        run,
+        text: (await this.#blobs.get(key)) ?? '',
+      })),
+    );
+  }
+
+  /** @returns the number of the row with this item ID, or undefined. */
+  async rowOf(itemId: string): Promise<number | undefined> {
+    const { total = 0 } = (await this.record()) ?? {};
+    for (let first = 0; first < total; first += PAGE_ROWS) {
+      const page = await this.page(first / PAGE_ROWS);
+      const offset = page.findIndex(({ item_id }) => item_id === itemId);
+      if (offset !== -1) return first + offset;
+    }
+    return undefined;
   }
 
   async summary(): Promise<JobSummary | undefined> {

@@ -1,9 +1,11 @@
 /** The real Codex and Claude Code as agents, with mock models behind them. */
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { stringify } from 'csv-stringify/sync';
+import { transcript } from '../../src/agent/presets/transcript.js';
 import type { FailureClass, JobSpec, Json, Preset } from '../../src/job.js';
 import { Site } from '../support/site.js';
 import { startMessagesModel } from './messages-model.js';
@@ -31,6 +33,10 @@ env_key = "OPENAI_API_KEY"
 wire_api = "responses"
 request_max_retries = 1
 stream_max_retries = 1
+# None of the user's own servers is started for agents.
+[mcp_servers.own]
+command = "/bin/sh"
+args = ["-c", "touch ${join(site.folder, 'started')}"]
 `,
   );
   Object.assign(process.env, {
@@ -40,6 +46,8 @@ stream_max_retries = 1
     CLAUDE_CONFIG_DIR: claudeHome,
     ANTHROPIC_BASE_URL: messages.url,
     ANTHROPIC_API_KEY: 'mock',
+    // The ten of its own take minutes.
+    CLAUDE_CODE_MAX_RETRIES: '1',
   });
   await site.worker();
 });
@@ -85,22 +93,111 @@ async function run(
   return { summary, rows: Object.fromEntries(output.map((row) => [row.item_id, row])) };
 }
 
-const labels = { type: 'object', properties: { label: { enum: ['a', 'b'] } }, required: ['label'] };
+const LABELS: JobSpec['output_schema'] = {
+  type: 'object',
+  properties: { label: { enum: ['a', 'b'] } },
+  required: ['label'],
+};
+/** What takes the tool's permission away. */
+const DENIED = {
+  codex: ['-c', 'mcp_servers.agent_jobs.default_tools_approval_mode="prompt"'],
+  claude: ['--disallowedTools=mcp__agent_jobs__report_agent_job_result'],
+};
+/** Nothing listens there. */
+const NOWHERE = {
+  codex: { args: ['-c', 'model_providers.mock.base_url="http://127.0.0.1:9/v1"'] },
+  claude: { args: ['--settings={"env":{"ANTHROPIC_BASE_URL":"http://127.0.0.1:9"}}'] },
+};
+const COUNTS = { codex: 64, claude: 32 };
 
 for (const preset of ['codex', 'claude'] as const) {
   describe(preset, () => {
-    it('reports by the tool, and mends what the schema refuses', async () => {
+    it(`${COUNTS[preset]} rows, all completed with their own results`, async () => {
+      const ids = Array.from({ length: COUNTS[preset] }, (_, n) => `r${n}`);
+      const { summary, rows } = await run(
+        preset,
+        Object.fromEntries(ids.map((id) => [id, `report {"of":"${id}"}`])),
+        { max_concurrency: 16 },
+      );
+      assert.equal(existsSync(join(site.folder, 'started')), false);
+      assert.equal(summary.completed, ids.length, JSON.stringify(summary.failures, null, 1));
+      for (const id of ids) assert.deepEqual(rows[id]!.result, { of: id });
+    });
+
+    it('mends what the schema refuses, and its tokens are counted', async () => {
       const { rows, summary } = await run(
         preset,
-        {
-          right: 'report {"label":"a"}',
-          mended: 'report {"label":"c"} THEN report {"label":"b"}',
-          silent: 'silent',
-        },
-        { output_schema: labels as JobSpec['output_schema'] },
+        { mended: 'report {"label":"c"} THEN report {"label":"b"}', right: 'report {"label":"a"}' },
+        { output_schema: LABELS },
       );
-      console.error(JSON.stringify({ rows, summary }, null, 1));
-      assert.equal(summary.completed, 2);
+      assert.deepEqual(rows['mended']!.result, { label: 'b' });
+      assert.equal(rows['mended']!.refused_reports, 1);
+      assert.equal(rows['right']!.refused_reports, 0);
+      // A model that is asked once more is asked with more.
+      const [mended, right] = [rows['mended']!.usage, rows['right']!.usage];
+      assert.deepEqual([mended.length, right.length, mended[0]!.attempt], [1, 1, 1]);
+      assert.ok(mended[0]!.input_tokens > right[0]!.input_tokens);
+      const { usage } = summary;
+      assert.equal(usage!.input_tokens, mended[0]!.input_tokens + right[0]!.input_tokens);
+      assert.equal(usage!.output_tokens, mended[0]!.output_tokens + right[0]!.output_tokens);
+      assert.equal('cost_usd' in usage!, preset === 'claude');
+    });
+
+    it('says why it has not reported', async () => {
+      const { rows } = await run(
+        preset,
+        {
+          silent: 'silent',
+          limited: 'rate-limited',
+          quota: 'quota',
+          unauthorized: 'unauthorized',
+          refuse: 'refuse',
+        },
+        { max_attempts: 1 },
+      );
+      const told = Object.fromEntries(
+        Object.entries(rows).map(([id, { failure_class, last_error }]) => [
+          id,
+          [failure_class, last_error.split(' ')[0]],
+        ]),
+      );
+      // Of a refusal, Codex tells nothing.
+      const refusal = preset === 'claude' ? ['refusal', 'agent_error:'] : ['', 'no_report:'];
+      assert.deepEqual(told, {
+        silent: ['', 'no_report:'],
+        limited: ['rate_limited', 'agent_error:'],
+        quota: ['quota', 'agent_error:'],
+        unauthorized: ['login', 'agent_error:'],
+        refuse: refusal,
+      });
+      assert.match(rows['limited']!.last_error, /exited with code 1 \(rate_limited\): .*429/);
+    });
+
+    it('says that its model cannot be reached', async () => {
+      const { rows } = await run(
+        preset,
+        { unreachable: 'silent' },
+        { agent: { preset, workdir: site.folder, ...NOWHERE[preset] } },
+      );
+      assert.equal(rows['unreachable']!.failure_class, 'model_unreachable');
+    });
+
+    it('says that it may not report', async () => {
+      const { rows } = await run(
+        preset,
+        { denied: 'report 1' },
+        { agent: { preset, workdir: site.folder, args: DENIED[preset] } },
+      );
+      assert.equal(rows['denied']!.failure_class, 'permission_denied', rows['denied']!.last_error);
+    });
+
+    it('keeps what it did, also as text', async () => {
+      const { summary } = await run(preset, { one: 'report {"label":"kept"}' });
+      const { runs } = await site.jobs.job(summary.job_id).logs('one');
+      assert.equal(runs.length, 1);
+      const lines = transcript(preset, runs[0]!.text);
+      assert.match(lines.join('\n'), /> (mcp__agent_jobs__)?report_agent_job_result .*"kept"/);
+      assert.match(lines.join('\n'), /accepted/);
     });
   });
 }

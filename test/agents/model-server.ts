@@ -32,6 +32,9 @@ export async function startModelServer(
       const conversation: unknown = JSON.parse(body);
       requests.push(conversation);
       answer(conversation, response);
+    } else if (pathname === path) {
+      // Asked for a WebSocket, which not every service has: the program posts instead.
+      sendJson(response, 426, { error: { message: 'Upgrade Required' } });
     } else {
       sendJson(response, 200, sideAnswer(pathname));
     }

@@ -21,6 +21,8 @@ interface Item {
   type: string;
   role?: string;
   content?: { type: string; text?: string }[];
+  /** For a model that runs code, the tools are an item of the input. */
+  tools?: Tool[];
 }
 
 interface ResponsesRequest {
@@ -86,6 +88,22 @@ function promptOf({ input }: ResponsesRequest): string {
     .join('\n');
 }
 
+/** Whether the model is one that calls all other tools from code. */
+function runsCode({ input }: ResponsesRequest): boolean {
+  return input.some(({ tools = [] }) =>
+    tools.some(({ tools: inner = [] }) => inner.some(({ name }) => name === 'exec')),
+  );
+}
+
+/** JavaScript that calls a tool, which has first to be found: an MCP server's are not described. */
+function codeOf(tool: string, args: Record<string, unknown>): string {
+  const name = JSON.stringify(tool);
+  return `
+    const tool = ALL_TOOLS.find(({ name }) => name.endsWith(${name}));
+    text(tool ? await tools[tool.name](${JSON.stringify(args)}) : 'There is no ' + ${name});
+  `;
+}
+
 /** A call names its tool and, apart, the namespace of the tool. */
 function callOf({ tools = [] }: ResponsesRequest, tool: string): Record<string, string> {
   for (const { type, name: namespace, tools: inner = [] } of tools) {
@@ -106,6 +124,17 @@ function callOf({ tools = [] }: ResponsesRequest, tool: string): Record<string, 
 
 function outputOf(request: ResponsesRequest, step: Step): Record<string, unknown> {
   const id = randomUUID();
+  if (step.kind === 'call' && runsCode(request)) {
+    return {
+      id: `ctc_${id}`,
+      type: 'custom_tool_call',
+      status: 'completed',
+      call_id: `call_${id}`,
+      name: 'exec',
+      namespace: 'functions',
+      input: codeOf(step.tool, step.args),
+    };
+  }
   if (step.kind === 'call') {
     return {
       id: `fc_${id}`,
@@ -145,7 +174,7 @@ function eventsOf(request: ResponsesRequest, step: Step): StreamEvent[] {
 
 function answer(body: unknown, response: ServerResponse): void {
   const request = body as ResponsesRequest;
-  const answered = request.input.filter(({ type }) => type === 'function_call_output').length;
+  const answered = request.input.filter(({ type }) => type.endsWith('_call_output')).length;
   const step = nextStep(promptOf(request), answered);
   if (step.kind === 'hang') return;
   if (step.kind === 'fail') {

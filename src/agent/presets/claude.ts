@@ -1,18 +1,20 @@
 import { type FailureClass, type Usage, addUsage } from '../../job.js';
 import { REPORT_TOOL } from '../../report/report-tool.js';
 import { type Event, list, object, parseEvent, text, tokens } from './event.js';
+import { claudeTranscript } from './claude-transcript.js';
 import { classOf } from './failure-class.js';
 import type { AgentProgram, EventReader, Told } from './program.js';
 
 const SERVER = 'agent_jobs';
 const TOOL = `mcp__${SERVER}__${REPORT_TOOL}`;
+const CONNECT_TIMEOUT_MS = 120_000;
 
 /** Anthropic's Claude Code, as `claude -p`. */
 export const claude: AgentProgram = {
   title: 'Claude Code',
   executable: 'claude',
   npmPackage: '@anthropic-ai/claude-code',
-  minVersion: '2.1.0',
+  minVersion: '2.1.197',
   args: ({ mcpUrl, tokenVariable }) => [
     '--print',
     '--output-format=stream-json',
@@ -26,6 +28,7 @@ export const claude: AgentProgram = {
     'ANTHROPIC_*',
     'CLAUDE_CONFIG_DIR',
     'CLAUDE_CODE_OAUTH_TOKEN',
+    'CLAUDE_CODE_MAX_RETRIES',
     'CLAUDE_CODE_USE_BEDROCK',
     'CLAUDE_CODE_USE_VERTEX',
     ...(environment['CLAUDE_CODE_USE_BEDROCK'] ? ['AWS_*'] : []),
@@ -35,14 +38,20 @@ export const claude: AgentProgram = {
     // Many at once: none is to update the program, or to send anything but what the task takes.
     DISABLE_AUTOUPDATER: '1',
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+    // Its 5 s are not enough on a busy host, and it would go on without the tool.
+    MCP_CONNECT_TIMEOUT_MS: String(CONNECT_TIMEOUT_MS),
+    MCP_TIMEOUT: String(CONNECT_TIMEOUT_MS),
   },
   reader: () => new ClaudeReader(),
+  transcript: claudeTranscript,
 };
 
 function mcpConfig(url: string, tokenVariable: string): string {
   // Claude Code puts the variable's value in.
   const headers = { Authorization: `Bearer \${${tokenVariable}}` };
-  return JSON.stringify({ mcpServers: { [SERVER]: { type: 'http', url, headers } } });
+  // Has it wait for the server before it asks the model, and show the tool without being searched for.
+  const alwaysLoad = true;
+  return JSON.stringify({ mcpServers: { [SERVER]: { type: 'http', url, headers, alwaysLoad } } });
 }
 
 /** Reads the events of `claude --output-format stream-json`. */
@@ -53,16 +62,18 @@ class ClaudeReader implements EventReader {
   #said = '';
   #error = '';
   #class: FailureClass | undefined;
+  /** What the service last answered, where that was an error. */
+  #serviceError: FailureClass | undefined;
 
   line(line: string): void {
     const event = parseEvent(line);
-    if (event === undefined) return;
-    switch (event.type) {
+    switch (event?.type) {
       case 'system':
         if (event['subtype'] === 'init') this.#begins(event);
+        else if (event['subtype'] === 'api_retry') this.#triesAgain(event);
         break;
       case 'assistant':
-        this.#speaks(object(event['message']));
+        this.#speaks(event);
         break;
       case 'result':
         this.#ends(event);
@@ -73,27 +84,42 @@ class ClaudeReader implements EventReader {
   told(): Told {
     const usage = this.#total ?? sum(this.#messages.values());
     const message = this.#error || this.#said;
+    const failure_class = this.#class ?? this.#serviceError;
     return {
       ...(usage && { usage }),
-      ...(this.#class && { failure_class: this.#class }),
+      ...(failure_class && { failure_class }),
       ...(message !== '' && { message }),
     };
   }
 
+  /** Without its server it goes on without the tool. */
   #begins(event: Event): void {
     const server = list(event['mcp_servers'])
       .map(object)
       .find(({ name }) => name === SERVER);
-    if (server === undefined || list(event['tools']).includes(TOOL)) return;
-    if (server['status'] !== 'failed') return;
-    this.#class = 'tool_unavailable';
-    this.#error = 'it could not reach the MCP server of its report tool';
+    if (list(event['tools']).includes(TOOL)) return;
+    const status = text(server?.['status']);
+    if (status === 'connected') {
+      this.#denied();
+    } else {
+      this.#class = 'tool_unavailable';
+      this.#error = `its report tool is not there: MCP server ${status || 'missing'}`;
+    }
   }
 
-  #speaks(message: Event): void {
-    if (message['id'] !== undefined && message['model'] !== '<synthetic>') {
-      this.#messages.set(message['id'], usageOf(object(message['usage'])));
-    }
+  #denied(): void {
+    this.#class = 'permission_denied';
+    this.#error = 'it is not allowed to use its report tool';
+  }
+
+  #triesAgain(event: Event): void {
+    this.#serviceError = CLASSES[text(event['error'])] ?? 'model_unreachable';
+  }
+
+  #speaks({ message: spoken, error }: Event): void {
+    const message = object(spoken);
+    this.#serviceError = CLASSES[text(error)];
+    if (error === undefined) this.#messages.set(message['id'], usageOf(object(message['usage'])));
     const said = list(message['content']).map((block) => text(object(block)['text']));
     this.#said = said.findLast((each) => each !== '') ?? this.#said;
   }
@@ -106,21 +132,22 @@ class ClaudeReader implements EventReader {
     };
     const denied = list(event['permission_denials'])
       .map(object)
-      .find(({ tool_name }) => tool_name === TOOL);
-    if (denied !== undefined) {
-      this.#class = 'permission_denied';
-      this.#error = 'it was not allowed to use its report tool';
-    }
-    const said = text(event['result']) || list(event['errors']).map(text).join('; ');
-    if (event['is_error'] === true) {
-      this.#error = said || text(event['subtype']);
-      this.#class = classOf(this.#error) ?? this.#class;
-    } else if (said !== '') {
-      this.#said = said;
-    }
+      .some(({ tool_name }) => tool_name === TOOL);
+    if (denied) this.#denied();
+    if (event['is_error'] !== true) return;
+    this.#error = text(event['result']) || list(event['errors']).map(text).join('; ');
     if (event['stop_reason'] === 'refusal') this.#class = 'refusal';
+    else this.#class = this.#serviceError ?? classOf(this.#error);
   }
 }
+
+/** By what Claude Code calls an error of the service. */
+const CLASSES: Record<string, FailureClass> = {
+  rate_limit: 'rate_limited',
+  billing_error: 'quota',
+  authentication_failed: 'login',
+  server_error: 'model_unreachable',
+};
 
 function usageOf(usage: Event): Usage {
   const cached = tokens(usage['cache_read_input_tokens']);

@@ -1,6 +1,7 @@
 import type { FailureClass, Usage } from '../../job.js';
 import { REPORT_TOOL } from '../../report/report-tool.js';
-import { type Event, object, parseEvent, text, tokens } from './event.js';
+import { type Event, list, object, parseEvent, text, tokens } from './event.js';
+import { codexTranscript } from './codex-transcript.js';
 import { classOf } from './failure-class.js';
 import type { AgentProgram, EventReader, Told } from './program.js';
 
@@ -11,7 +12,7 @@ export const codex: AgentProgram = {
   title: 'Codex',
   executable: 'codex',
   npmPackage: '@openai/codex',
-  minVersion: '0.150.0',
+  minVersion: '0.169.0',
   args: ({ mcpUrl, tokenVariable }) => [
     'exec',
     '--json',
@@ -21,15 +22,34 @@ export const codex: AgentProgram = {
     ...setting(`${SERVER}.bearer_token_env_var`, tokenVariable),
     // Without it, a model is asked before the tool is there.
     ...setting(`${SERVER}.required`, true),
-    ...setting(`${SERVER}.startup_timeout_sec`, 60),
+    ...setting(`${SERVER}.startup_timeout_sec`, 120),
     ...setting(`${SERVER}.tool_timeout_sec`, 180),
     // Nobody is there to approve the call, whatever the sandbox.
     ...setting(`${SERVER}.default_tools_approval_mode`, 'approve'),
+    // It would wait for a model that cannot be reached until its time is over.
+    '--disable',
+    'unbounded_connection_retries',
   ],
+  discover: otherServersOff,
   passEnv: () => ['CODEX_HOME', 'CODEX_API_KEY', 'OPENAI_*', 'AZURE_OPENAI_*'],
   env: {},
   reader: () => new CodexReader(),
+  transcript: codexTranscript,
 };
+
+/**
+ * The user's own MCP servers are not started for agents: each would be started once per row, and one
+ * that starts jobs would not even know that it is inside of one. `-- -c mcp_servers.NAME.enabled=true`
+ * brings one back.
+ */
+async function otherServersOff(run: (...args: string[]) => Promise<string>): Promise<string[]> {
+  const servers = list(JSON.parse(await run('mcp', 'list', '--json')));
+  return servers
+    .map((server) => text(object(server)['name']))
+    .flatMap((name) =>
+      setting(`mcp_servers.${/^[\w-]+$/.test(name) ? name : JSON.stringify(name)}.enabled`, false),
+    );
+}
 
 function setting(key: string, value: string | number | boolean): string[] {
   // TOML takes the strings, numbers and booleans of JSON.
@@ -39,23 +59,23 @@ function setting(key: string, value: string | number | boolean): string[] {
 /** Reads the events of `codex exec --json`. */
 class CodexReader implements EventReader {
   #usage: Usage | undefined;
-  #error = '';
   #said = '';
-  #class: FailureClass | undefined;
+  #failure: Failure | undefined;
+  #callFailure: Failure | undefined;
 
   line(line: string): void {
     const event = parseEvent(line);
-    if (event === undefined) return;
-    switch (event.type) {
+    switch (event?.type) {
       case 'turn.completed':
-        // Of the whole session so far.
         this.#usage = usageOf(object(event['usage']));
+        this.#failure = undefined;
         break;
       case 'turn.failed':
-        this.#fails(text(object(event['error'])['message']));
+        this.#fails(object(event['error']));
         break;
       case 'error':
-        this.#fails(text(event['message']));
+        // It may try again, and succeed.
+        this.#fails(event);
         break;
       case 'item.completed':
         this.#item(object(event['item']));
@@ -63,40 +83,46 @@ class CodexReader implements EventReader {
     }
   }
 
-  told(): Told {
-    const message = this.#error || this.#said;
+  told(errors: string): Told {
+    const failure = this.#failure ?? this.#callFailure ?? startFailure(errors);
+    const message = failure?.message ?? this.#said;
     return {
       ...(this.#usage && { usage: this.#usage }),
-      ...(this.#class && { failure_class: this.#class }),
+      ...(failure?.class && { failure_class: failure.class }),
       ...(message !== '' && { message }),
     };
   }
 
-  #fails(message: string): void {
-    if (message === '') return;
-    this.#error = message;
-    this.#class = classOf(message) ?? this.#class;
+  #fails({ message }: Event): void {
+    this.#failure = { message: text(message), class: classOf(text(message)) };
   }
 
   #item(item: Event): void {
-    switch (item.type) {
-      case 'agent_message':
-        this.#said = text(item['text']);
-        break;
-      case 'mcp_tool_call':
-        if (item['tool'] === REPORT_TOOL) this.#call(item);
-        break;
-    }
-  }
-
-  #call(item: Event): void {
+    if (item.type === 'agent_message') this.#said = text(item['text']);
+    if (item.type !== 'mcp_tool_call' || item['tool'] !== REPORT_TOOL) return;
     const message = text(object(item['error'])['message']);
-    if (item['status'] !== 'failed' || message === '') return;
-    if (/rejected|denied|not allowed|approv|cancel/i.test(message))
-      this.#class = 'permission_denied';
-    else this.#class = 'tool_unavailable';
-    this.#error = message;
+    // A refused report is an answer, and no error of the call.
+    this.#callFailure =
+      message === ''
+        ? undefined
+        : {
+            message,
+            class: /approv|reject|denied/i.test(message) ? 'permission_denied' : 'tool_unavailable',
+          };
   }
+}
+
+interface Failure {
+  message: string;
+  class: FailureClass | undefined;
+}
+
+/** What it says on standard error, and nowhere else. */
+function startFailure(errors: string): Failure | undefined {
+  const line = errors
+    .split('\n')
+    .findLast((each) => /MCP servers failed to initialize|unsupported call:/.test(each));
+  return line === undefined ? undefined : { message: line, class: 'tool_unavailable' };
 }
 
 function usageOf(usage: Event): Usage {

@@ -23,6 +23,14 @@ export function text(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
+const MAX_SHOWN = 2000;
+
+/** What a tool took or gave, no longer than people read. */
+export function shortened(content: string | undefined): string {
+  const whole = (content ?? '').trimEnd();
+  return whole.length <= MAX_SHOWN ? whole : `${whole.slice(0, MAX_SHOWN).toWellFormed()}…`;
+}
+
 export function tokens(value: unknown): number {
   return typeof value === 'number' && Number.isFinite(value) ? value : 0;
 }

@@ -1,23 +1,20 @@
 import type { FailureClass } from '../../job.js';
 
-/** What services and programs write, the more particular first. */
+/** What services and programs write when a model does not answer, the more particular first. */
 const SIGNS: [FailureClass, RegExp][] = [
-  [
-    'quota',
-    /insufficient_quota|exceeded your current quota|credit balance|usage limit|out of credits|billing/i,
-  ],
-  ['rate_limited', /rate.?limit|too many requests|\b429\b/i],
+  ['quota', /quota|credit balance|usage limit|billing/i],
+  ['rate_limited', /\b429\b|rate.?limit|too many requests/i],
   [
     'login',
-    /\b401\b|unauthorized|not logged in|please run \/login|invalid.{0,20}api.?key|authentication|missing environment variable|\/login/i,
+    /\b40[13]\b|unauthorized|not logged in|log ?in\b|api.?key|authentication|environment variable/i,
   ],
   [
     'model_unreachable',
-    /error sending request|stream disconnected|connection (refused|error|reset)|econn|enotfound|unable to connect|network|timed? ?out|overloaded|\b5\d\d\b/i,
+    /connect|error sending request|stream disconnected|network|timed? ?out|overloaded|capacity|\b5\d\d\b/i,
   ],
 ];
 
-/** @returns the class that a message of a program's own speaks of, if any. */
+/** @returns the class that a program's own message speaks of, if any. */
 export function classOf(message: string): FailureClass | undefined {
   return SIGNS.find(([, sign]) => sign.test(message))?.[0];
 }

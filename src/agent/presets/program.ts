@@ -1,4 +1,5 @@
 import type { FailureClass, Preset, Usage } from '../../job.js';
+import type { Event } from './event.js';
 import { claude } from './claude.js';
 import { codex } from './codex.js';
 
@@ -20,8 +21,15 @@ export interface AgentProgram {
   passEnv(environment: NodeJS.ProcessEnv): string[];
   /** Variables set for it. */
   env: Record<string, string>;
+  /**
+   * Finds out what more arguments it takes on this host, before the first run of a worker.
+   * @param run runs it and gives what it prints.
+   */
+  discover?(run: (...args: string[]) => Promise<string>): Promise<string[]>;
   /** Reads the events of one run. */
   reader(): EventReader;
+  /** What an event says, for people: nothing where it is of no interest. */
+  transcript(event: Event): string[];
 }
 
 /** How a program reaches the report endpoint. The token itself stays in the environment. */
@@ -33,8 +41,8 @@ export interface ReportAccess {
 /** Reads what a program prints, line by line. */
 export interface EventReader {
   line(line: string): void;
-  /** What the lines so far tell. */
-  told(): Told;
+  /** What the lines so far tell. @param errors the end of what it printed on standard error. */
+  told(errors: string): Told;
 }
 
 export interface Told {

@@ -1,4 +1,4 @@
-import type { Json } from '../../job.js';
+import type { JobSpec, Json } from '../../job.js';
 import { REPORT_TOOL } from '../../report/report-tool.js';
 
 /** The prompt of a preset's program: the task, and how to report. */
@@ -7,7 +7,13 @@ export function presetPrompt(item: {
   item_id: string;
   task: string;
   row: { [column: string]: Json };
+  /** Programs pass on a part of it only where they show the tool to the model. */
+  output_schema: JobSpec['output_schema'];
 }): string {
+  const schema =
+    item.output_schema === undefined
+      ? ''
+      : `The result has to meet this JSON Schema: ${JSON.stringify(item.output_schema)}\n`;
   return `${item.task}
 
 ---
@@ -16,9 +22,9 @@ You work on one item of a batch job, without anybody to ask.
 job_id: ${item.job_id}
 item_id: ${item.item_id}
 The item's row, as data: ${JSON.stringify(item.row)}
-
+${schema}
 When you have the result, call the tool ${REPORT_TOOL} of the MCP server agent_jobs with this job_id, this
-item_id and the result as "result", in the form that the tool's schema asks for. If it is not accepted, mend
-the result as the answer says and call again. Nothing but an accepted report counts: end only after that.
+item_id and the result as "result". If it is not accepted, mend the result as the answer says and call
+again. Nothing but an accepted report counts: end only after that.
 `;
 }

@@ -1,0 +1,47 @@
+import { Argument, type Command } from 'commander';
+import type { ItemLogs } from '../client.js';
+import { count, jobArgument } from './arguments.js';
+import { answer, note, paint } from './output.js';
+import { printable } from './wording.js';
+
+interface LogsOptions {
+  attempt?: number;
+  raw?: true;
+}
+
+export function addLogs(program: Command): void {
+  program
+    .command('logs')
+    .summary('what the agent of a row did')
+    .description('Prints what the agent of an item printed: of each run the last MiB.')
+    .addArgument(jobArgument())
+    .addArgument(new Argument('<item>', 'ID of the item, as in the output'))
+    .option('--attempt <n>', 'only this attempt (default: all)', count(1))
+    .option('--raw', 'as the agent printed it (default: the events of codex and claude as text)')
+    .addHelpText('after', '\nExample:\n  agent-jobs logs my-job T-17')
+    .action(logs);
+}
+
+async function logs(id: string, itemId: string, { attempt, raw }: LogsOptions): Promise<void> {
+  const { connected } = await import('./server.js');
+  const { transcript } = await import('../agent/presets/transcript.js');
+  await connected(async ({ jobs }) => {
+    const { agent, runs } = await jobs.job(id).logs(itemId);
+    const shown = runs.filter((run) => attempt === undefined || run.attempt === attempt);
+    for (const run of shown) {
+      // Beside the answer, so that this can be piped.
+      if (shown.length > 1)
+        note(paint(process.stderr, 'bold', `Attempt ${run.attempt}, run ${run.run}:`));
+      const lines =
+        'preset' in agent && !raw ? transcript(agent.preset, run.text) : [run.text.trimEnd()];
+      for (const line of lines) if (line !== '') answer(raw ? line : printable(line));
+    }
+    if (shown.length === 0) note(nothing(itemId, agent));
+  });
+}
+
+function nothing(itemId: string, agent: ItemLogs['agent']): string {
+  return 'preset' in agent || 'command' in agent
+    ? `There is no output of item ${itemId}: its agent printed nothing, or has not ended.`
+    : `There is no output of item ${itemId}: its agent is not a process that this job starts.`;
+}
