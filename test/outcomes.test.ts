@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { MAX_REFUSED_REPORTS } from '../src/job.js';
 import { type EndedRow, runJob } from './support/ended-job.js';
 import { lightSpec } from './support/light-agent.js';
 import { Site, until } from './support/site.js';
@@ -131,6 +132,21 @@ describe('how agents end', { concurrency: true }, () => {
     assert.deepEqual(outcomes(rows), { a: 'completed 1', b: 'completed 1' });
     const started = await pids('stays');
     await until('the end of their groups', () => started.every(gone));
+  });
+
+  test('an agent that does not find the schema is ended after some tries', async () => {
+    const { rows } = await runJob(
+      site,
+      await lightSpec(
+        site,
+        { lost: `while :; do ${INVALID}; done` },
+        { output_schema: SCHEMA, report_grace_seconds: 0 },
+      ),
+    );
+    assert.match(
+      outcomes(rows)['lost']!,
+      new RegExp(`^failed 1 invalid_report: ${MAX_REFUSED_REPORTS} of its reports were refused`),
+    );
   });
 
   test('a failed attempt is followed by another, up to the limit', async () => {
