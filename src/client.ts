@@ -21,11 +21,14 @@ import {
 } from '@temporalio/client';
 import {
   type ExternalTask,
+  type ItemResult,
   type ItemSummary,
   externalTask,
   items,
   knownOutcomes,
   listItems,
+  listResults,
+  sourceIds,
 } from './client/job-items.js';
 import { JobNotFound, type JobStatus, jobStatus } from './client/job-status.js';
 import { unpolledQueues } from './client/task-queues.js';
@@ -57,7 +60,7 @@ import { JobStore, type StoredJob } from './store/job-store.js';
 
 export type * from './job.js';
 export type { OwnActivityInput } from './activities/contract.js';
-export type { ExternalTask, ItemSummary } from './client/job-items.js';
+export type { ExternalTask, ItemResult, ItemSummary } from './client/job-items.js';
 export { JobNotFound, type JobStatus } from './client/job-status.js';
 export { ConfigError } from './config.js';
 export { SpecError } from './spec.js';
@@ -354,6 +357,21 @@ export class JobHandle {
   /** The items in input order. @param status only those of this status. */
   items(status?: ItemStatus): AsyncGenerator<ItemSummary> {
     return listItems(this.#client, this.#stored, status);
+  }
+
+  /**
+   * The items with their results, in input order.
+   * @param query.from index of the first row. @param query.status only those of this status.
+   */
+  itemResults(
+    query: { from?: number | undefined; status?: ItemStatus | undefined } = {},
+  ): AsyncGenerator<ItemResult> {
+    return listResults(this.#client, this.#stored, query);
+  }
+
+  /** The cells of the ID column for some items; null where an item has none. */
+  async sourceIds(itemIds: string[]): Promise<Map<string, string | null>> {
+    return sourceIds(this.#stored, itemIds);
   }
 
   /**

@@ -7,6 +7,7 @@ import { EXIT_CODES_HELP, explain } from './errors.js';
 import { addItems } from './items.js';
 import { addList } from './list.js';
 import { addLocal } from './local.js';
+import { addMcp } from './mcp.js';
 import { flushed, note, tolerateGoneReader } from './output.js';
 import { addReport } from './report.js';
 import { addResults } from './results.js';
@@ -43,6 +44,7 @@ function program(): Command {
   addCancel(root);
   addReport(root);
   addLocal(root);
+  addMcp(root);
   return root;
 }
 
