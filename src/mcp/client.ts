@@ -48,6 +48,6 @@ export function clientRoot(
   if (response.kind !== 'roots') {
     return inputRequired({ inputRequests: { [ROOTS]: inputRequired.listRoots() } });
   }
-  const root = response.roots.find(({ uri }) => uri.startsWith('file://'));
+  const root = response.roots.find(({ uri }) => uri.startsWith('file:///'));
   return root === undefined ? process.cwd() : fileURLToPath(root.uri);
 }

@@ -44,7 +44,8 @@ export async function jobAnswer(
   return {
     job_id,
     status: statusWord(status),
-    output_csv_path: status.output_csv_path ?? known.output_csv_path ?? null,
+    // Empty while the job opens its input.
+    output_csv_path: status.output_csv_path || (known.output_csv_path ?? null),
     total_items: status.total || (known.total ?? 0),
     completed_items: status.completed,
     failed_items: status.failed,
