@@ -79,7 +79,7 @@ test('a job that succeeds is answered in the shape of the tool that Codex had', 
   const rows = await rowsOf({ a: [['report', { n: 1 }]], b: [['report', { n: 2 }]] });
   const answer = await mcp.call('spawn_agents_on_csv', {
     ...rows,
-    output_csv_path: 'labels.csv',
+    output_csv_path: 'out/labels.csv',
     output_schema: { type: 'object', required: ['n'] },
     max_runtime_seconds: 60,
     max_concurrency: null,
@@ -87,7 +87,7 @@ test('a job that succeeds is answered in the shape of the tool that Codex had', 
   assert.deepEqual(answer, {
     job_id: answer.job_id,
     status: 'completed',
-    output_csv_path: join(site.folder, 'labels.csv'),
+    output_csv_path: join(site.folder, 'out/labels.csv'),
     total_items: 2,
     completed_items: 2,
     failed_items: 0,
@@ -336,6 +336,11 @@ test('what is wrong with a call is told to the agent, and nothing is started', a
   assert.match(await refusal({ id_column: 'key' }), /has no column "key"/);
   assert.match(await refusal({ output_schema: { type: 'nothing' } }), /^output_schema/);
   assert.match(await refusal({ output_csv_path: 'out.txt' }), /^output_csv_path: must end in/);
+  await site.file('taken.csv', 'x\n');
+  assert.match(
+    await refusal({ output_csv_path: 'taken.csv' }),
+    /taken\.csv is there already: name another with output_csv_path$/,
+  );
   assert.match(await refusal({ max_workers: 2, max_concurrency: 3 }), /^max_workers: .* 2 and 3/);
   assert.match(await refusal({ max_concurrency: 1001 }), /max_concurrency: .*1000/);
   assert.match(await refusal({ workers: 2 }), /"workers"/);

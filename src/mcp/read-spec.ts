@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { resolve } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { checkInput } from '../activities/open-input.js';
 import { UsageError } from '../cli/errors.js';
@@ -88,7 +89,28 @@ export async function readSpec(
     max_concurrency: given.max_concurrency ?? max_workers,
     agent: agentOf(given.agent, client.name, client.root),
   });
-  const { total } = await checkInput(jobId, spec);
+  const total = await checkedRows(jobId, spec);
   const output = spec.output_csv_path ?? defaultOutputPath(spec.csv_path, jobId);
   return { jobId, spec, total, output_csv_path: output };
+}
+
+/** @returns the number of rows. */
+async function checkedRows(jobId: string, spec: JobSpec): Promise<number> {
+  if (spec.output_csv_path !== undefined) {
+    // Codex's own tool made the folder; where it cannot be made, the check says so.
+    await mkdir(dirname(spec.output_csv_path), { recursive: true }).catch(() => {});
+  }
+  try {
+    return (await checkInput(jobId, spec)).total;
+  } catch (error) {
+    if (error instanceof Error) error.message = inArguments(error.message);
+    throw error;
+  }
+}
+
+/** The check speaks of the command line's options. */
+function inArguments(message: string): string {
+  return message
+    .replace(', or replace it with --overwrite', '')
+    .replaceAll('--output', 'output_csv_path');
 }
