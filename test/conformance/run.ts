@@ -9,6 +9,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,8 +34,10 @@ const NOT_APPLICABLE: Record<string, string> = {
   'logging-set-level': 'nothing is logged by the protocol',
   'completion-complete': 'there is nothing to complete',
   'server-sse-': 'there are no sessions to resume',
-  'dns-rebinding-protection': 'of servers that listen: the one under test speaks over a pipe',
 };
+
+/** Of servers that listen. */
+const OF_LISTENERS = 'dns-rebinding-protection';
 
 const hostname = '127.0.0.1';
 const execute = promisify(execFile);
@@ -50,6 +53,8 @@ const target = url === undefined ? await stdioServer() : await otherServer(url, 
 const folder = await mkdtemp(join(tmpdir(), 'agent-jobs-conformance-'));
 try {
   const suite = await installedSuite();
+  if (url === undefined) NOT_APPLICABLE[OF_LISTENERS] = 'the server under test speaks over a pipe';
+  else APPLICABLE.push(OF_LISTENERS);
   for (const scenario of await scenariosOf(suite)) {
     const why = Object.entries(NOT_APPLICABLE).find(([begin]) => scenario.startsWith(begin))?.[1];
     if (why !== undefined) {
@@ -78,13 +83,16 @@ async function stdioServer(): Promise<Target> {
 /** A server that runs; with a token, behind a proxy that sends it, since the suite cannot. */
 async function otherServer(url: string, token: string | undefined): Promise<Target> {
   if (token === undefined) return { url, close: () => {} };
-  const proxied = async (request: Request) => {
-    const headers = new Headers(request.headers);
-    headers.set('authorization', `Bearer ${token}`);
-    const body = request.body === null ? null : await request.text();
-    return fetch(url, { method: request.method, headers, body });
-  };
-  return listening(serve({ fetch: proxied, port: 0, hostname }));
+  const proxy = createServer((incoming, outgoing) => {
+    const { method, headers } = incoming;
+    const authorized = { ...headers, authorization: `Bearer ${token}` };
+    const passed = request(url, { method, headers: authorized }, (answer) => {
+      outgoing.writeHead(answer.statusCode!, answer.headers);
+      answer.pipe(outgoing);
+    });
+    incoming.pipe(passed);
+  });
+  return listening(proxy.listen(0, hostname));
 }
 
 async function listening(server: ServerType): Promise<Target> {
