@@ -75,7 +75,7 @@ export function reportTarget(): { url: string; token: string } | undefined {
   return url && token ? { url, token } : undefined;
 }
 
-/** The job that this process works for as an agent; undefined outside of an agent. */
+/** The job of the agent that this process belongs to; undefined outside of an agent. */
 export function ownJob(): string | undefined {
   return process.env['AGENT_JOBS_JOB_ID'] || undefined;
 }

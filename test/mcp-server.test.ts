@@ -373,6 +373,12 @@ test('within an agent of a job it starts none, unless that is allowed', async ()
   const refusing = await connect({ env: within });
   const refusal = await refusing.refusal('spawn_agents_on_csv', rows);
   assert.match(refusal, /agent of job outer.*--allow-nested/);
+  if (process.platform === 'linux') {
+    // As Codex, which hands on little of its environment.
+    const stripping = ['sh', '-c', 'env -u AGENT_JOBS_JOB_ID "$@"; exit', 'sh'];
+    const stripped = await connect({ env: within, through: stripping });
+    assert.match(await stripped.refusal('spawn_agents_on_csv', rows), /agent of job outer/);
+  }
   const allowing = await connect({ env: within, args: ['--allow-nested'] });
   assert.equal((await allowing.call('spawn_agents_on_csv', rows)).status, 'completed');
 });

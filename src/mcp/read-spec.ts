@@ -36,6 +36,7 @@ export const specArguments = {
     ),
   output_schema: z
     .looseObject({})
+    .meta({ additionalProperties: true })
     .optional()
     .describe('JSON Schema for the result of each row. Default: any JSON is accepted.'),
   max_concurrency: z

@@ -1,9 +1,9 @@
 import type { McpServer } from '@modelcontextprotocol/server';
 import { UsageError } from '../cli/errors.js';
 import { connected } from '../cli/server.js';
-import { ownJob } from '../config.js';
 import { DEFAULT_WAIT_SECONDS, toolArguments, waitSeconds } from './arguments.js';
 import { clientName, clientRoot } from './client.js';
+import { enclosingJob } from './enclosing-job.js';
 import { STATUS_HELP, jobAnswer, jobAnswerSchema, startAnswer } from './job-answer.js';
 import type { JobStarts } from './job-starts.js';
 import { ProgressNotes } from './progress.js';
@@ -36,7 +36,7 @@ export function addSpawn(server: McpServer, starts: JobStarts, allowNested: bool
     },
     async ({ wait_seconds = DEFAULT_WAIT_SECONDS, ...given }, context) =>
       answering(async () => {
-        if (!allowNested) refuseWithinJob();
+        if (!allowNested) await refuseWithinJob();
         const root = clientRoot(server, context);
         if (typeof root !== 'string') return root;
         const { signal } = context.mcpReq;
@@ -70,8 +70,8 @@ function timeout(seconds: number): AbortSignal {
 }
 
 /** @throws {UsageError} */
-function refuseWithinJob(): void {
-  const job = ownJob();
+async function refuseWithinJob(): Promise<void> {
+  const job = await enclosingJob();
   if (job === undefined) return;
   throw new UsageError(
     `this is an agent of job ${job}, and agents that start jobs multiply: do the row's work here, or have the user allow it by starting "agent-jobs mcp" with --allow-nested`,

@@ -17,6 +17,8 @@ export interface McpOptions {
   modern?: boolean;
   /** Another installation's. */
   main?: string;
+  /** A program that starts the server, as its last arguments. */
+  through?: string[];
 }
 
 /** What a job's tools answer. */
@@ -43,7 +45,7 @@ export class McpClient {
   readonly transport: StdioClientTransport;
 
   static async connect(options: McpOptions): Promise<McpClient> {
-    const { env, cwd, args = [], root, name = 'test', modern, main = MAIN } = options;
+    const { env, cwd, args = [], root, name = 'test', modern, main = MAIN, through = [] } = options;
     const client = new Client(
       { name, version: '1' },
       {
@@ -56,9 +58,10 @@ export class McpClient {
         roots: [{ uri: pathToFileURL(root).href }],
       }));
     }
+    const [command, ...rest] = [...through, process.execPath, main, 'mcp', ...args];
     const transport = new StdioClientTransport({
-      command: process.execPath,
-      args: [main, 'mcp', ...args],
+      command: command!,
+      args: rest,
       env: Object.fromEntries(
         Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined),
       ),
