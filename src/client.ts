@@ -21,11 +21,14 @@ import {
 } from '@temporalio/client';
 import {
   type ExternalTask,
+  type ItemResult,
   type ItemSummary,
   externalTask,
   items,
   knownOutcomes,
   listItems,
+  listResults,
+  sourceIds,
 } from './client/job-items.js';
 import { JobNotFound, type JobStatus, jobStatus } from './client/job-status.js';
 import { unpolledQueues } from './client/task-queues.js';
@@ -54,12 +57,12 @@ import { exportRows } from './output/export.js';
 import { checkOutput } from './output/output-file.js';
 import { SpecError, parseSpec } from './spec.js';
 import { FolderStore } from './store/folder-store.js';
+import { transcript } from './transcript/transcript.js';
 import { JobStore, type RunLog, type StoredJob } from './store/job-store.js';
 
 export type * from './job.js';
 export type { OwnActivityInput } from './activities/contract.js';
-export type { ExternalTask, ItemSummary } from './client/job-items.js';
-export type { RunLog } from './store/job-store.js';
+export type { ExternalTask, ItemResult, ItemSummary } from './client/job-items.js';
 export { JobNotFound, type JobStatus } from './client/job-status.js';
 export { ConfigError } from './config.js';
 export { SpecError } from './spec.js';
@@ -74,11 +77,10 @@ export class ItemNotFound extends Error {
   override name = 'ItemNotFound';
 }
 
-/** What an item's agent printed, and who it is, which tells what to make of it. */
-export interface ItemLogs {
-  agent: AgentSpec;
-  /** First run first; those that have ended. */
-  runs: RunLog[];
+/** What one run of an agent printed. */
+export interface ItemLog extends RunLog {
+  /** The same for people, line by line, where the agent is a program that is known. */
+  transcript?: string[];
 }
 
 /** No Temporal server answers at the address. */
@@ -370,15 +372,33 @@ export class JobHandle {
   }
 
   /**
-   * What the agent of an item printed, run by run; of each the last MiB. It is kept when the run ends.
+   * What the agent of an item printed, first run first; of each the last MiB, once it has ended.
    * @throws {JobNotFound}; {@link ItemNotFound}.
    */
-  async logs(itemId: string): Promise<ItemLogs> {
+  async logs(itemId: string): Promise<ItemLog[]> {
     const record = await this.#stored.record();
     if (record === undefined) throw new JobNotFound(`no job ${this.jobId} in the job store`);
     const row = await this.#stored.rowOf(itemId);
     if (row === undefined) throw new ItemNotFound(`job ${this.jobId} has no item ${itemId}`);
-    return { agent: record.spec.agent, runs: await this.#stored.logs(row) };
+    const runs = await this.#stored.logs(row);
+    const { agent } = record.spec;
+    if (!('preset' in agent)) return runs;
+    return runs.map((run) => ({ ...run, transcript: transcript(agent.preset, run.text) }));
+  }
+
+  /**
+   * The items with their results, in input order.
+   * @param query.from index of the first row. @param query.status only those of this status.
+   */
+  itemResults(
+    query: { from?: number | undefined; status?: ItemStatus | undefined } = {},
+  ): AsyncGenerator<ItemResult> {
+    return listResults(this.#client, this.#stored, query);
+  }
+
+  /** The cells of the ID column for some items; null where an item has none. */
+  async sourceIds(itemIds: string[]): Promise<Map<string, string | null>> {
+    return sourceIds(this.#stored, itemIds);
   }
 
   /**

@@ -75,6 +75,11 @@ export function reportTarget(): { url: string; token: string } | undefined {
   return url && token ? { url, token } : undefined;
 }
 
+/** The job of the agent that this process belongs to; undefined outside of an agent. */
+export function ownJob(): string | undefined {
+  return process.env['AGENT_JOBS_JOB_ID'] || undefined;
+}
+
 /** The database that the user names for `temporal-dev.sh`, if one is named. */
 export function devServerDatabase(): string | undefined {
   return process.env['TEMPORAL_DEV_DB'] || undefined;

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { cli } from './support/cli.js';
 import { freePort } from './support/free-port.js';
+import { McpClient } from './support/mcp.js';
 import { AGENT, ROOT, temporalCli } from './support/site.js';
 
 interface Local {
@@ -112,4 +113,25 @@ test('a worker that was killed is replaced; one of another job store is not take
   delete env['AGENT_JOBS_STORE'];
   assert.equal(code, 2, stderr);
   assert.match(stderr, /local worker has the job store .*"agent-jobs local down"/);
+});
+
+test('the MCP server starts them for its first job', async () => {
+  await command('local', 'down');
+  const mcp = await McpClient.connect({ env, cwd: home, main });
+  assert.deepEqual(await status(), { servers: [], workers: [] });
+  const job = { csv_path: 'in.csv', instruction: '[["report","{id}"]]', agent: AGENT };
+  const both = await Promise.all([
+    mcp.call('spawn_agents_on_csv', { ...job, output_csv_path: 'one.csv' }),
+    mcp.call('spawn_agents_on_csv', { ...job, output_csv_path: 'two.csv' }),
+  ]);
+  await mcp.close();
+  assert.deepEqual(
+    both.map(({ status, completed_items }) => [status, completed_items]),
+    [
+      ['completed', 2],
+      ['completed', 2],
+    ],
+  );
+  const running = await status();
+  assert.deepEqual([running.servers.length, running.workers.length], [1, 1]);
 });

@@ -16,12 +16,13 @@ export function addCancel(program: Command): void {
 
 async function cancel(id: string): Promise<void> {
   const { connected } = await import('./server.js');
-  const { stateWord, hasEnded } = await import('./job-report.js');
+  const { answerEndedAlready, stateWord, hasEnded } = await import('./job-report.js');
   const { unlessEnded } = await import('./unless-ended.js');
   await connected(async ({ jobs }) => {
     const status = await jobs.job(id).status();
-    if (!(await unlessEnded(jobs, id, (job) => job.cancel()))) return;
-    if (hasEnded(status)) {
+    const ended = await unlessEnded(jobs, id, (job) => job.cancel());
+    if (ended !== undefined) answerEndedAlready(ended);
+    else if (hasEnded(status)) {
       answer(
         `Job ${id} has ended already: ${stateWord(status)}. What it left behind is ended, too.`,
       );

@@ -1,12 +1,9 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentJobs, AgentSpec, JobStatus } from '../client.js';
-import { isServerAway } from './errors.js';
 import { hasEnded } from './job-report.js';
+import { jobStatuses } from './job-statuses.js';
 import type { Interruption } from './interruption.js';
 import { progressView } from './progress-view.js';
 import { WorkerNotice } from './worker-notice.js';
-
-const SERVER_RETRY_MS = 1000;
 
 /** What is known of a job that is followed. */
 export interface Followed {
@@ -33,32 +30,15 @@ export async function follow(
   const notice = new WorkerNotice(jobs, jobId, followed, (text) => view.note(text));
   const watch = async (): Promise<JobStatus> => {
     await notice.begin();
-    // What the running job told last is later than what the store knows.
-    let told: JobStatus | undefined;
-    let away = false;
-    for (;;) {
-      try {
-        let last: JobStatus | undefined;
-        for await (const status of jobs.job(jobId).watch()) {
-          last = status;
-          away = false;
-          if (last.running !== null) told = last;
-          if (hasEnded(last)) continue;
-          view.show({
-            ...last,
-            ...countsOf(told ?? last),
-            total: last.total || (followed.total ?? 0),
-          });
-          await notice.observe(last);
-        }
-        return last!;
-      } catch (error) {
-        if (!isServerAway(error)) throw error;
-        if (!away) view.note('The server does not answer; waiting until it does.');
-        away = true;
-        await delay(SERVER_RETRY_MS);
-      }
+    const onAway = () => view.note('The server does not answer; waiting until it does.');
+    let last: JobStatus | undefined;
+    for await (const status of jobStatuses(jobs, jobId, onAway)) {
+      last = status;
+      if (hasEnded(status)) continue;
+      view.show({ ...status, total: status.total || (followed.total ?? 0) });
+      await notice.observe(status);
     }
+    return last!;
   };
   try {
     return await Promise.race([watch(), interruption.promise]);
@@ -66,8 +46,4 @@ export async function follow(
     interruption.off();
     view.close();
   }
-}
-
-function countsOf({ completed, failed, cancelled, pending }: JobStatus) {
-  return { completed, failed, cancelled, pending };
 }

@@ -28,6 +28,11 @@ export function hasEnded({ state }: JobStatus): boolean {
   return state === 'closed' || state === 'terminated' || state === 'refused';
 }
 
+/** Says of a job that it cannot be asked any more. */
+export function answerEndedAlready(status: JobStatus): void {
+  answer(`Job ${status.job_id} has ended already: ${stateWord(status)}.`);
+}
+
 function answerSummary(status: JobStatus, link: string | undefined): void {
   const seconds = secondsOf(status);
   const counts = [`${status.completed} of ${rows(status.total)} completed`, ...otherCounts(status)];

@@ -85,7 +85,7 @@ function servesUs({ address, namespace, task_queue }: LocalWorker): boolean {
  * moment start two, which share the work.
  * @throws {Problem}
  */
-export async function startWorker(spec: JobSpec, say = note): Promise<void> {
+async function startWorker(spec: JobSpec, say = note): Promise<void> {
   const { address, namespace } = serverConnection();
   const own = settings();
   const concurrency = Math.max(DEFAULT_MAX_CONCURRENCY, spec.max_concurrency ?? 0);
@@ -127,6 +127,12 @@ export async function startWorker(spec: JobSpec, say = note): Promise<void> {
   await removeRecord(name);
   const tail = (await readFile(log, 'utf8')).slice(-LOG_TAIL).trim();
   throw new Problem(`the worker did not start. The end of its log ${log}:\n${tail}`);
+}
+
+/** Starts a worker in place of one that the server lists and that does not answer. @throws {Problem} */
+export async function replaceWorker(spec: JobSpec, say: (text: string) => void): Promise<void> {
+  say('The worker that the server lists does not answer.');
+  await startWorker(spec, say);
 }
 
 /** The workers that `--local` has started and that still run. */

@@ -1,5 +1,4 @@
 import { Argument, type Command } from 'commander';
-import type { ItemLogs } from '../client.js';
 import { count, jobArgument } from './arguments.js';
 import { answer, note, paint } from './output.js';
 import { printable } from './wording.js';
@@ -24,24 +23,20 @@ export function addLogs(program: Command): void {
 
 async function logs(id: string, itemId: string, { attempt, raw }: LogsOptions): Promise<void> {
   const { connected } = await import('./server.js');
-  const { transcript } = await import('../agent/presets/transcript.js');
   await connected(async ({ jobs }) => {
-    const { agent, runs } = await jobs.job(id).logs(itemId);
+    const runs = await jobs.job(id).logs(itemId);
     const shown = runs.filter((run) => attempt === undefined || run.attempt === attempt);
     for (const run of shown) {
       // Beside the answer, so that this can be piped.
       if (shown.length > 1)
         note(paint(process.stderr, 'bold', `Attempt ${run.attempt}, run ${run.run}:`));
-      const lines =
-        'preset' in agent && !raw ? transcript(agent.preset, run.text) : [run.text.trimEnd()];
+      const lines = (raw ? undefined : run.transcript) ?? [run.text.trimEnd()];
       for (const line of lines) if (line !== '') answer(raw ? line : printable(line));
     }
-    if (shown.length === 0) note(nothing(itemId, agent));
+    if (shown.length === 0) {
+      note(
+        `There is no output of item ${itemId}: its agent has not ended, or is no process of the job.`,
+      );
+    }
   });
-}
-
-function nothing(itemId: string, agent: ItemLogs['agent']): string {
-  return 'preset' in agent || 'command' in agent
-    ? `There is no output of item ${itemId}: its agent printed nothing, or has not ended.`
-    : `There is no output of item ${itemId}: its agent is not a process that this job starts.`;
 }

@@ -7,6 +7,7 @@ import { EXIT_CODES_HELP, explain } from './errors.js';
 import { addItems } from './items.js';
 import { addList } from './list.js';
 import { addLocal } from './local.js';
+import { addMcp } from './mcp.js';
 import { flushed, note, tolerateGoneReader } from './output.js';
 import { addLogs } from './logs.js';
 import { addReport } from './report.js';
@@ -45,6 +46,7 @@ function program(): Command {
   addCancel(root);
   addReport(root);
   addLocal(root);
+  addMcp(root);
   return root;
 }
 

@@ -171,9 +171,8 @@ async function runToEnd(
     total,
     ...(options.local && {
       onUnattended: async (say) => {
-        const { startWorker } = await import('./local-worker.js');
-        say('The worker that the server lists does not answer.');
-        await startWorker(spec, say);
+        const { replaceWorker } = await import('./local-worker.js');
+        await replaceWorker(spec, say);
       },
     }),
   });

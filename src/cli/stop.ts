@@ -14,9 +14,11 @@ export function addStop(program: Command): void {
 
 async function stop(id: string): Promise<void> {
   const { connected } = await import('./server.js');
+  const { answerEndedAlready } = await import('./job-report.js');
   const { unlessEnded } = await import('./unless-ended.js');
   await connected(async ({ jobs }) => {
-    const done = await unlessEnded(jobs, id, (job) => job.stop('stopped by agent-jobs stop'));
-    if (done) answer(`Job ${id} starts no more rows. To see it end: agent-jobs watch ${id}`);
+    const ended = await unlessEnded(jobs, id, (job) => job.stop('stopped by agent-jobs stop'));
+    if (ended !== undefined) answerEndedAlready(ended);
+    else answer(`Job ${id} starts no more rows. To see it end: agent-jobs watch ${id}`);
   });
 }

@@ -1,24 +1,20 @@
-import type { AgentJobs, JobHandle } from '../client.js';
-import { stateWord } from './job-report.js';
-import { answer } from './output.js';
+import type { AgentJobs, JobHandle, JobStatus } from '../client.js';
 
 /**
- * Asks something of a job that runs; of one that has ended it says so.
- * @returns whether it was asked.
+ * Asks something of a job that runs.
+ * @returns the status of a job that has ended already, and so was not asked.
  * @throws {JobNotFound}
  */
 export async function unlessEnded(
   jobs: AgentJobs,
   id: string,
   ask: (job: JobHandle) => Promise<void>,
-): Promise<boolean> {
+): Promise<JobStatus | undefined> {
   try {
     await ask(jobs.job(id));
-    return true;
+    return undefined;
   } catch (error) {
     if (!(error instanceof Error) || error.name !== 'WorkflowNotFoundError') throw error;
-    const status = await jobs.job(id).status();
-    answer(`Job ${id} has ended already: ${stateWord(status)}.`);
-    return false;
+    return jobs.job(id).status();
   }
 }

@@ -2,7 +2,7 @@ import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { itemOutcome } from '../item-outcome.js';
 import type { ItemStatus, Json, Outcome } from '../job.js';
 import { ITEM_WORKFLOW, type ItemView, ROW_MEMO, itemQuery, itemWorkflowId } from '../messages.js';
-import type { OutcomeOf } from '../output/export.js';
+import { type OutcomeOf, lastError } from '../output/export.js';
 import { PAGE_ROWS, type StoredJob } from '../store/job-store.js';
 import { OutcomeIndex } from '../store/outcome-index.js';
 
@@ -14,6 +14,18 @@ export interface ItemSummary {
   row_index: number;
   status: ItemStatus;
   attempt_count: number;
+  last_error: string | null;
+}
+
+/** An item with what it has reported, as in the job's output. */
+export interface ItemResult {
+  item_id: string;
+  row_index: number;
+  /** The ID column's cell. */
+  source_id: string | null;
+  status: ItemStatus;
+  result: Json | null;
+  /** With the reason, where the item has failed. */
   last_error: string | null;
 }
 
@@ -63,6 +75,57 @@ export async function* listItems(
   status?: ItemStatus,
 ): AsyncGenerator<ItemSummary> {
   if (status === 'running') return yield* await runningItems(client, stored.jobId);
+  for await (const { outcome, ...row } of rowsFrom(client, stored, 0)) {
+    if (status !== undefined && row.status !== status) continue;
+    yield {
+      job_id: stored.jobId,
+      item_id: row.item_id,
+      workflow_id: itemWorkflowId(stored.jobId, row.item_id),
+      row_index: row.row_index,
+      status: row.status,
+      attempt_count: outcome?.attempt_count ?? 0,
+      last_error:
+        outcome === undefined || outcome.status === 'completed' ? null : outcome.last_error,
+    };
+  }
+}
+
+/**
+ * The items of a job with their results, in input order.
+ * @param query.from index of the first row. @param query.status only those of this status.
+ */
+export async function* listResults(
+  client: Client,
+  stored: StoredJob,
+  query: { from?: number | undefined; status?: ItemStatus | undefined },
+): AsyncGenerator<ItemResult> {
+  for await (const { outcome, ...row } of rowsFrom(client, stored, query.from ?? 0)) {
+    if (query.status !== undefined && row.status !== query.status) continue;
+    const result = outcome?.status === 'completed' ? await stored.result(outcome.result) : null;
+    yield { ...row, result, last_error: lastError(outcome) || null };
+  }
+}
+
+/** The cells of the ID column for some items; null where an item has none. */
+export async function sourceIds(
+  stored: StoredJob,
+  itemIds: string[],
+): Promise<Map<string, string | null>> {
+  const found = new Map<string, string | null>(itemIds.map((itemId) => [itemId, null]));
+  const record = await stored.record();
+  if (record?.spec.id_column === undefined) return found;
+  let missing = found.size;
+  for (let page = 0; missing > 0 && page * PAGE_ROWS < record.total; page += 1) {
+    for (const { item_id, source_id } of await stored.page(page)) {
+      if (!found.has(item_id)) continue;
+      found.set(item_id, source_id || null);
+      missing -= 1;
+    }
+  }
+  return found;
+}
+
+async function* rowsFrom(client: Client, stored: StoredJob, from: number) {
   const record = await stored.record();
   if (record === undefined) return;
   const outcomeOf = await knownOutcomes(client, stored, record.total);
@@ -70,24 +133,14 @@ export async function* listItems(
   for await (const { workflowId } of items(client, stored.jobId, `= 'Running'`)) {
     running.add(workflowId);
   }
-  for (let first = 0; first < record.total; first += PAGE_ROWS) {
-    for (const [offset, { item_id }] of (await stored.page(first / PAGE_ROWS)).entries()) {
-      const row_index = first + offset;
-      const workflow_id = itemWorkflowId(stored.jobId, item_id);
-      const outcome = running.has(workflow_id)
-        ? undefined
-        : await outcomeOf({ row_index, item_id });
-      const item: ItemSummary = {
-        job_id: stored.jobId,
-        item_id,
-        workflow_id,
-        row_index,
-        status: outcome?.status ?? (running.has(workflow_id) ? 'running' : 'pending'),
-        attempt_count: outcome?.attempt_count ?? 0,
-        last_error:
-          outcome === undefined || outcome.status === 'completed' ? null : outcome.last_error,
-      };
-      if (status === undefined || item.status === status) yield item;
+  for (let row_index = from; row_index < record.total;) {
+    const page = await stored.page(Math.floor(row_index / PAGE_ROWS));
+    for (const { item_id, source_id } of page.slice(row_index % PAGE_ROWS)) {
+      const isRunning = running.has(itemWorkflowId(stored.jobId, item_id));
+      const outcome = isRunning ? undefined : await outcomeOf({ row_index, item_id });
+      const status: ItemStatus = outcome?.status ?? (isRunning ? 'running' : 'pending');
+      yield { item_id, row_index, source_id: source_id || null, status, outcome };
+      row_index += 1;
     }
   }
 }

@@ -86,7 +86,8 @@ function addedValues(
   };
 }
 
-function lastError(outcome: Outcome | undefined): string {
+/** What went wrong with a row, as the output has it; empty where nothing did. */
+export function lastError(outcome: Outcome | undefined): string {
   switch (outcome?.status) {
     case 'failed':
       return `${outcome.reason}: ${outcome.last_error}`;

@@ -5,7 +5,6 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { stringify } from 'csv-stringify/sync';
-import { transcript } from '../../src/agent/presets/transcript.js';
 import type { FailureClass, JobSpec, Json, Preset } from '../../src/job.js';
 import { Site } from '../support/site.js';
 import { startMessagesModel } from './messages-model.js';
@@ -193,9 +192,9 @@ for (const preset of ['codex', 'claude'] as const) {
 
     it('keeps what it did, also as text', async () => {
       const { summary } = await run(preset, { one: 'report {"label":"kept"}' });
-      const { runs } = await site.jobs.job(summary.job_id).logs('one');
+      const runs = await site.jobs.job(summary.job_id).logs('one');
       assert.equal(runs.length, 1);
-      const lines = transcript(preset, runs[0]!.text);
+      const lines = runs[0]!.transcript!;
       assert.match(lines.join('\n'), /> (mcp__agent_jobs__)?report_agent_job_result .*"kept"/);
       assert.match(lines.join('\n'), /accepted/);
     });

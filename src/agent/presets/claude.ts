@@ -1,7 +1,6 @@
 import { type FailureClass, type Usage, addUsage } from '../../job.js';
 import { REPORT_TOOL } from '../../report/report-tool.js';
-import { type Event, list, object, parseEvent, text, tokens } from './event.js';
-import { claudeTranscript } from './claude-transcript.js';
+import { type Event, list, object, parseEvent, text, tokens } from '../../transcript/event.js';
 import { classOf } from './failure-class.js';
 import type { AgentProgram, EventReader, Told } from './program.js';
 
@@ -43,7 +42,6 @@ export const claude: AgentProgram = {
     MCP_TIMEOUT: String(CONNECT_TIMEOUT_MS),
   },
   reader: () => new ClaudeReader(),
-  transcript: claudeTranscript,
 };
 
 function mcpConfig(url: string, tokenVariable: string): string {

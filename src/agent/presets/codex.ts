@@ -1,7 +1,6 @@
 import type { FailureClass, Usage } from '../../job.js';
 import { REPORT_TOOL } from '../../report/report-tool.js';
-import { type Event, list, object, parseEvent, text, tokens } from './event.js';
-import { codexTranscript } from './codex-transcript.js';
+import { type Event, list, object, parseEvent, text, tokens } from '../../transcript/event.js';
 import { classOf } from './failure-class.js';
 import type { AgentProgram, EventReader, Told } from './program.js';
 
@@ -34,7 +33,6 @@ export const codex: AgentProgram = {
   passEnv: () => ['CODEX_HOME', 'CODEX_API_KEY', 'OPENAI_*', 'AZURE_OPENAI_*'],
   env: {},
   reader: () => new CodexReader(),
-  transcript: codexTranscript,
 };
 
 /**

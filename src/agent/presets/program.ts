@@ -1,5 +1,4 @@
 import type { FailureClass, Preset, Usage } from '../../job.js';
-import type { Event } from './event.js';
 import { claude } from './claude.js';
 import { codex } from './codex.js';
 
@@ -28,12 +27,10 @@ export interface AgentProgram {
   discover?(run: (...args: string[]) => Promise<string>): Promise<string[]>;
   /** Reads the events of one run. */
   reader(): EventReader;
-  /** What an event says, for people: nothing where it is of no interest. */
-  transcript(event: Event): string[];
 }
 
 /** How a program reaches the report endpoint. The token itself stays in the environment. */
-export interface ReportAccess {
+interface ReportAccess {
   mcpUrl: string;
   tokenVariable: string;
 }
