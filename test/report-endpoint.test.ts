@@ -70,7 +70,8 @@ test('it listens on loopback, and takes no other host and no page of a browser',
     { host: 'attacker.example' },
     { host: 'attacker.example:80' },
     { host: '127.0.0.1.attacker.example' },
-    { origin: 'http://127.0.0.1' },
+    { origin: 'http://attacker.example' },
+    { origin: 'http://127.0.0.1.attacker.example' },
     { origin: 'null' },
   ];
   for (const headers of strange) {
@@ -79,6 +80,9 @@ test('it listens on loopback, and takes no other host and no page of a browser',
     assert.equal(errorOf(refused), 'this host or origin is not served');
   }
   assert.deepEqual(sent, []);
+  for (const headers of [{ host: 'localhost:80' }, { origin: 'http://localhost:3000' }]) {
+    assert.equal((await send('made-up', { headers })).status, 401, JSON.stringify(headers));
+  }
 });
 
 test('without a token of a run there is nothing to be learned', async () => {

@@ -144,7 +144,7 @@ test('without the token of a run there is nothing, nor for a page of a browser',
   const initialize = { jsonrpc: '2.0', id: 1, method: 'ping' };
   const answer = await fetch(endpoint.mcpUrl, {
     method: 'POST',
-    headers: { authorization: `Bearer ${token}`, origin: 'http://127.0.0.1' },
+    headers: { authorization: `Bearer ${token}`, origin: 'http://attacker.example' },
     body: JSON.stringify(initialize),
   });
   assert.equal(answer.status, 403);

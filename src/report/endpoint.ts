@@ -76,8 +76,11 @@ function reportApp(runs: Map<string, RunReports>): Hono<Env> {
   const app = new Hono<Env>();
   app.use(async (context, next) => {
     // A page in a browser must not get here by a name of its own that resolves to loopback.
-    const host = context.req.header('host')?.replace(/:\d+$/, '') ?? '';
-    if (!['127.0.0.1', 'localhost'].includes(host) || context.req.header('origin') !== undefined) {
+    const origin = context.req.header('origin');
+    if (
+      !isLocal(`http://${context.req.header('host')}`) ||
+      !(origin === undefined || isLocal(origin))
+    ) {
       return refuse(context, 403, 'this host or origin is not served');
     }
     return next();
@@ -117,6 +120,10 @@ function reportApp(runs: Map<string, RunReports>): Hono<Env> {
   const mcp = reportMcpHandler(MAX_BODY_BYTES);
   app.all(MCP_PATH, limit, (context) => mcp(context.req.raw, context.get('reports')));
   return app;
+}
+
+function isLocal(url: string): boolean {
+  return URL.canParse(url) && ['127.0.0.1', 'localhost', '[::1]'].includes(new URL(url).hostname);
 }
 
 function refuse(context: Context<Env>, status: 400 | 401 | 403 | 413, message: string): Response {

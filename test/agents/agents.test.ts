@@ -1,58 +1,24 @@
 /** The real Codex and Claude Code as agents, with mock models behind them. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { delimiter, dirname, join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { stringify } from 'csv-stringify/sync';
 import type { FailureClass, JobSpec, Json, Preset } from '../../src/job.js';
 import { Site } from '../support/site.js';
-import { startMessagesModel } from './messages-model.js';
-import type { ModelServer } from './model-server.js';
-import { installedPrograms } from './programs.js';
-import { startResponsesModel } from './responses-model.js';
+import { type Mocked, mockedPrograms } from './mocked.js';
 
 let site: Site;
-const models: ModelServer[] = [];
+let mocked: Mocked;
 before(async () => {
-  const { codex, claude } = await installedPrograms();
   site = await Site.open();
-  const [responses, messages] = await Promise.all([startResponsesModel(), startMessagesModel()]);
-  models.push(responses, messages);
-  const [codexHome, claudeHome] = [join(site.folder, 'codex'), join(site.folder, 'claude')];
-  await Promise.all([mkdir(codexHome), mkdir(claudeHome)]);
-  await writeFile(
-    join(codexHome, 'config.toml'),
-    `model = "mock-model"
-model_provider = "mock"
-[model_providers.mock]
-name = "mock"
-base_url = "${responses.url}"
-env_key = "OPENAI_API_KEY"
-wire_api = "responses"
-request_max_retries = 1
-stream_max_retries = 1
-# None of the user's own servers is started for agents.
-[mcp_servers.own]
-command = "/bin/sh"
-args = ["-c", "touch ${join(site.folder, 'started')}"]
-`,
-  );
-  Object.assign(process.env, {
-    PATH: [dirname(codex), dirname(claude), process.env['PATH']].join(delimiter),
-    CODEX_HOME: codexHome,
-    OPENAI_API_KEY: 'mock',
-    CLAUDE_CONFIG_DIR: claudeHome,
-    ANTHROPIC_BASE_URL: messages.url,
-    ANTHROPIC_API_KEY: 'mock',
-    // The ten of its own take minutes.
-    CLAUDE_CODE_MAX_RETRIES: '1',
-  });
+  mocked = await mockedPrograms(site.folder);
   await site.worker();
 });
 after(async () => {
   await site.close();
-  await Promise.all(models.map((model) => model.close()));
+  await mocked.close();
 });
 
 interface OutputRow {
@@ -118,7 +84,7 @@ for (const preset of ['codex', 'claude'] as const) {
         Object.fromEntries(ids.map((id) => [id, `report {"of":"${id}"}`])),
         { max_concurrency: 16 },
       );
-      assert.equal(existsSync(join(site.folder, 'started')), false);
+      assert.equal(existsSync(mocked.ownServerStarted), false);
       assert.equal(summary.completed, ids.length, JSON.stringify(summary.failures, null, 1));
       for (const id of ids) assert.deepEqual(rows[id]!.result, { of: id });
     });

@@ -1,10 +1,7 @@
 /**
- * Runs the protocol's official conformance suite, and the scenarios of it that apply.
- *
- *     npm run test:conformance                   the server of `agent-jobs mcp`
- *     npm run test:conformance -- URL [TOKEN]    another one that serves HTTP, with a bearer token
- *
- * The suite speaks HTTP only and needs Node 22: npm gets both into its own cache.
+ * Runs the protocol's official conformance suite, the scenarios of it that apply, on both our servers:
+ * that of `agent-jobs mcp` and the report endpoint. The suite speaks HTTP only and needs Node 22: npm
+ * gets both into its own cache.
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,6 +14,9 @@ import { promisify } from 'node:util';
 import { type ServerType, serve } from '@hono/node-server';
 import { createMcpHandler } from '@modelcontextprotocol/server';
 import { mcpServerFactory } from '../../src/mcp/server.js';
+import { ReportEndpoint } from '../../src/report/endpoint.js';
+import { reportTool } from '../../src/report/report-tool.js';
+import { RunReports } from '../../src/report/run-reports.js';
 
 const SUITE = '@modelcontextprotocol/conformance@0.1.16';
 const NODE = 'node@22';
@@ -36,7 +36,7 @@ const NOT_APPLICABLE: Record<string, string> = {
   'server-sse-': 'there are no sessions to resume',
 };
 
-/** Of servers that listen. */
+/** What is asked of servers that listen. */
 const OF_LISTENERS = 'dns-rebinding-protection';
 
 const hostname = '127.0.0.1';
@@ -45,32 +45,42 @@ const execute = promisify(execFile);
 /** A server under test. */
 interface Target {
   url: string;
-  close: () => void;
+  close(): Promise<void> | void;
 }
 
-const [url, token] = process.argv.slice(2);
-const target = url === undefined ? await stdioServer() : await otherServer(url, token);
 const folder = await mkdtemp(join(tmpdir(), 'agent-jobs-conformance-'));
 try {
   const suite = await installedSuite();
-  if (url === undefined) NOT_APPLICABLE[OF_LISTENERS] = 'the server under test speaks over a pipe';
-  else APPLICABLE.push(OF_LISTENERS);
-  for (const scenario of await scenariosOf(suite)) {
-    const why = Object.entries(NOT_APPLICABLE).find(([begin]) => scenario.startsWith(begin))?.[1];
-    if (why !== undefined) {
-      console.log(`-  ${scenario}: ${why}`);
-    } else if (!APPLICABLE.includes(scenario)) {
-      console.log(`?  ${scenario}: new in the suite; say in this script whether it applies`);
-      process.exitCode = 1;
-    } else if (await passes(suite, scenario)) {
-      console.log(`ok ${scenario}`);
-    } else {
-      console.log(`NO ${scenario}`);
-      process.exitCode = 1;
+  const scenarios = await scenariosOf(suite);
+  const stdioOnly = { [OF_LISTENERS]: 'the server under test speaks over a pipe' };
+  await conform('agent-jobs mcp', await stdioServer(), APPLICABLE, stdioOnly);
+  await conform('the report endpoint', await reportEndpoint(), [...APPLICABLE, OF_LISTENERS]);
+
+  async function conform(
+    name: string,
+    target: Target,
+    applicable: string[],
+    notApplicable: Record<string, string> = {},
+  ): Promise<void> {
+    console.log(`\n${name}`);
+    const reasons = Object.entries({ ...NOT_APPLICABLE, ...notApplicable });
+    for (const scenario of scenarios) {
+      const why = reasons.find(([begin]) => scenario.startsWith(begin))?.[1];
+      if (why !== undefined) {
+        console.log(`-  ${scenario}: ${why}`);
+      } else if (!applicable.includes(scenario)) {
+        console.log(`?  ${scenario}: new in the suite; say in this script whether it applies`);
+        process.exitCode = 1;
+      } else if (await passes(suite, target, scenario)) {
+        console.log(`ok ${scenario}`);
+      } else {
+        console.log(`NO ${scenario}`);
+        process.exitCode = 1;
+      }
     }
+    await target.close();
   }
 } finally {
-  target.close();
   await rm(folder, { recursive: true, force: true });
 }
 
@@ -80,19 +90,27 @@ async function stdioServer(): Promise<Target> {
   return listening(serve({ fetch: (request) => handler.fetch(request), port: 0, hostname }));
 }
 
-/** A server that runs; with a token, behind a proxy that sends it, since the suite cannot. */
-async function otherServer(url: string, token: string | undefined): Promise<Target> {
-  if (token === undefined) return { url, close: () => {} };
+/** The report endpoint of a worker, behind a proxy that sends a run's token, since the suite cannot. */
+async function reportEndpoint(): Promise<Target> {
+  const endpoint = await ReportEndpoint.listen();
+  const terms = { rules: { check: () => [], max_result_bytes: 1000 }, tool: reportTool(true) };
+  const run = { job_id: 'job', item_id: 'item', run: 1 };
+  const token = endpoint.admit(new RunReports(run, terms, async () => 'delivered'));
   const proxy = createServer((incoming, outgoing) => {
     const { method, headers } = incoming;
     const authorized = { ...headers, authorization: `Bearer ${token}` };
-    const passed = request(url, { method, headers: authorized }, (answer) => {
+    const passed = request(endpoint.mcpUrl, { method, headers: authorized }, (answer) => {
       outgoing.writeHead(answer.statusCode!, answer.headers);
       answer.pipe(outgoing);
     });
     incoming.pipe(passed);
   });
-  return listening(proxy.listen(0, hostname));
+  const listener = await listening(proxy.listen(0, hostname));
+  const close = async () => {
+    await listener.close();
+    await endpoint.close();
+  };
+  return { url: listener.url, close };
 }
 
 async function listening(server: ServerType): Promise<Target> {
@@ -114,7 +132,11 @@ async function scenariosOf([node, script]: [string, string]): Promise<string[]> 
   return [...stdout.matchAll(/^ *- ([\w-]+)/gm)].map(([, name]) => name!);
 }
 
-async function passes([node, script]: [string, string], scenario: string): Promise<boolean> {
+async function passes(
+  [node, script]: [string, string],
+  target: Target,
+  scenario: string,
+): Promise<boolean> {
   const args = [script, 'server', '--url', target.url, '--scenario', scenario];
   const run = spawn(node, args, { cwd: folder, stdio: 'inherit' });
   const [code] = (await once(run, 'exit')) as [number | null];
