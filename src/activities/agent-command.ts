@@ -1,11 +1,11 @@
 import type { AgentCommand } from '../agent/agent-process.js';
-import { TOKEN_VARIABLE, agentEnvironment, inherited } from '../agent/environment.js';
-import { type AgentProgram, type EventReader, PROGRAMS } from '../agent/presets/program.js';
+import { TOKEN_VARIABLE, agentEnvironment } from '../agent/environment.js';
+import { type EventReader, PROGRAMS } from '../agent/presets/program.js';
 import { presetPrompt } from '../agent/presets/prompt.js';
-import { type Examined, examine } from '../agent/presets/examine.js';
 import type { JobSpec, Json, ProcessAgent } from '../job.js';
 import type { ReportEndpoint } from '../report/endpoint.js';
 import type { AgentRun } from './contract.js';
+import { onThisHost } from './host-programs.js';
 
 /** What the process of one run is made of. */
 export interface RunSurroundings {
@@ -58,18 +58,4 @@ function environment(own: RunSurroundings, passed: string[]): NodeJS.ProcessEnv 
     ...passed,
     ...(agent.pass_env ?? []),
   ]);
-}
-
-/** Programs that were found in order; the others are looked at again, since they may be mended. */
-const examined = new Map<AgentProgram, Promise<Examined>>();
-
-async function onThisHost(program: AgentProgram): Promise<Examined> {
-  let examining = examined.get(program);
-  if (examining === undefined) {
-    examining = examine(program, inherited(program.passEnv(process.env)));
-    examined.set(program, examining);
-  }
-  const found = await examining;
-  if ('problem' in found) examined.delete(program);
-  return found;
 }

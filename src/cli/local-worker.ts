@@ -4,6 +4,7 @@ import { open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { hostProblem } from '../activities/host-programs.js';
 import type { JobSpec } from '../client.js';
 import { environmentWith, serverConnection, settings } from '../config.js';
 import { DEFAULT_MAX_CONCURRENCY, isProcess } from '../job.js';
@@ -35,6 +36,12 @@ export interface LocalWorker extends RunningProcess {
   store: string;
   concurrency: number;
   log: string;
+}
+
+/** @throws {UsageError} where this host lacks the agent's program: each row would fail for it. */
+export async function requireAgent({ agent }: JobSpec): Promise<void> {
+  const problem = await hostProblem(agent);
+  if (problem !== undefined) throw new UsageError(problem);
 }
 
 /**

@@ -110,6 +110,8 @@ async function run(input: string, command: string[], options: RunOptions): Promi
   const { readSpec } = await import('./read-spec.js');
   const { spec, total } = await readSpec(input, command, options, id);
   if (options.local) {
+    const { requireAgent } = await import('./local-worker.js');
+    await requireAgent(spec);
     const { ensureServer } = await import('./local-server.js');
     await ensureServer();
   }

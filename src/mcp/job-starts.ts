@@ -1,6 +1,6 @@
 import { isLoopback } from '../cli/loopback.js';
 import { ensureServer } from '../cli/local-server.js';
-import { ensureWorker } from '../cli/local-worker.js';
+import { ensureWorker, requireAgent } from '../cli/local-worker.js';
 import { connected } from '../cli/server.js';
 import type { JobSpec } from '../client.js';
 import { serverConnection } from '../config.js';
@@ -38,7 +38,10 @@ export class JobStarts {
 /** As `run --local`; a server elsewhere has workers of its own. */
 async function start(jobId: string, spec: JobSpec): Promise<void> {
   const local = isLoopback(serverConnection().address);
-  if (local) await ensureServer();
+  if (local) {
+    await requireAgent(spec);
+    await ensureServer();
+  }
   await connected(async (site) => {
     if (local) await ensureWorker(site, spec);
     await site.jobs.start(spec, { jobId });

@@ -1,0 +1,25 @@
+import { inherited } from '../agent/environment.js';
+import { type Examined, examine } from '../agent/presets/examine.js';
+import { type AgentProgram, PROGRAMS } from '../agent/presets/program.js';
+import type { AgentSpec } from '../job.js';
+
+/** Programs that were found in order; the others are looked at again, since they may be mended. */
+const examined = new Map<AgentProgram, Promise<Examined>>();
+
+export async function onThisHost(program: AgentProgram): Promise<Examined> {
+  let examining = examined.get(program);
+  if (examining === undefined) {
+    examining = examine(program, inherited(program.passEnv(process.env)));
+    examined.set(program, examining);
+  }
+  const found = await examining;
+  if ('problem' in found) examined.delete(program);
+  return found;
+}
+
+/** @returns why this host cannot run the agent, where it is a program that is known; else undefined. */
+export async function hostProblem(agent: AgentSpec): Promise<string | undefined> {
+  if (!('preset' in agent)) return undefined;
+  const found = await onThisHost(PROGRAMS[agent.preset]);
+  return 'problem' in found ? found.problem : undefined;
+}
