@@ -46,7 +46,7 @@ function reportServer({ reports }: Caller): Server {
 function toolResult(told: ReportAnswer, next = ''): CallToolResult {
   const text = told.accepted
     ? 'accepted'
-    : `not accepted: ${describeErrors(told.errors)}. ${next}`.trim();
+    : `not accepted: ${describeErrors(told.errors).replace(/\.$/, '')}. ${next}`.trim();
   return {
     content: [{ type: 'text', text }],
     structuredContent: told,
