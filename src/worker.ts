@@ -1,11 +1,12 @@
 import { setMaxListeners } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
-import { NativeConnection, Worker } from '@temporalio/worker';
+import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { createControlActivities } from './activities/control.js';
 import { OpenJobs } from './activities/open-jobs.js';
 import { createAgentActivities } from './activities/run-agent.js';
 import { Guard } from './agent/guard.js';
+import { RunNotes } from './agent/leftovers.js';
 import { dataConverter } from './data-converter.js';
 import type { ServerConnection } from './config.js';
 import { agentTaskQueue } from './messages.js';
@@ -23,6 +24,11 @@ export interface AgentJobsWorkerOptions {
   namespace: string;
   taskQueue: string;
   storeFolder: string;
+  /**
+   * Where the workers of this host note what they have started, so that the next one can end what they
+   * leave when they are killed together with their guards. Without one, nothing is noted.
+   */
+  notesFolder?: string;
   /** Agents at once on this host. */
   concurrency: number;
   /** Seconds that agents may go on after {@link AgentJobsWorker.shutdown}. */
@@ -49,6 +55,9 @@ export async function startWorker(options: AgentJobsWorkerOptions): Promise<Agen
     namespace,
     dataConverter,
   });
+  const { notesFolder } = options;
+  const notes = notesFolder === undefined ? undefined : await RunNotes.open(notesFolder);
+  await notes?.clear((message) => Runtime.instance().logger.warn(message));
   const endpoint = await ReportEndpoint.listen();
   const guard = new Guard();
   const drain = new AbortController();
@@ -78,7 +87,14 @@ export async function startWorker(options: AgentJobsWorkerOptions): Promise<Agen
     Worker.create({
       ...common,
       taskQueue: agentTaskQueue(taskQueue),
-      activities: createAgentActivities({ client, jobs, endpoint, guard, drained: drain.signal }),
+      activities: createAgentActivities({
+        client,
+        jobs,
+        endpoint,
+        guard,
+        notes,
+        drained: drain.signal,
+      }),
       maxConcurrentActivityTaskExecutions: options.concurrency,
     }),
   ]);

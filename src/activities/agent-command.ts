@@ -1,4 +1,4 @@
-import type { AgentCommand } from '../agent/agent-process.js';
+import { type AgentCommand, CannotStart } from '../agent/agent-process.js';
 import { TOKEN_VARIABLE, agentEnvironment, inherited } from '../agent/environment.js';
 import { type AgentProgram, type EventReader, PROGRAMS } from '../agent/presets/program.js';
 import { presetPrompt } from '../agent/presets/prompt.js';
@@ -25,16 +25,20 @@ export interface PreparedAgent {
   reader?: EventReader;
 }
 
-/** @returns the process of a run, or why it cannot be started. */
-export async function agentCommand(own: RunSurroundings): Promise<PreparedAgent | string> {
-  const { agent, prompt, workdir: cwd } = own;
+/**
+ * The process of a run.
+ * @throws {CannotStart} where it cannot be started, also not at another time.
+ */
+export async function agentCommand(own: RunSurroundings): Promise<PreparedAgent> {
+  const { agent, prompt, token, workdir: cwd } = own;
+  const mark = `${TOKEN_VARIABLE}=${token}`;
   if ('command' in agent) {
     const argv = agent.command.map((argument) => (argument === '{prompt}' ? prompt : argument));
-    return { command: { argv, cwd, env: environment(own, []), stdin: prompt } };
+    return { command: { argv, cwd, mark, env: environment(own, []), stdin: prompt } };
   }
   const program = PROGRAMS[agent.preset];
   const problem = await checked(program);
-  if (problem !== undefined) return problem;
+  if (problem !== undefined) throw new CannotStart(problem);
   const { run, row, endpoint } = own;
   const { job_id, item_id } = run;
   const access = { mcpUrl: endpoint.mcpUrl, tokenVariable: TOKEN_VARIABLE };
@@ -43,6 +47,7 @@ export async function agentCommand(own: RunSurroundings): Promise<PreparedAgent 
     command: {
       argv: [program.executable, ...program.args(access), ...(agent.args ?? [])],
       cwd,
+      mark,
       env: { ...environment(own, program.passEnv(process.env)), ...program.env },
       stdin: presetPrompt({ job_id, item_id, task: prompt, row }),
       onLine: (line) => reader.line(line),
@@ -51,7 +56,25 @@ export async function agentCommand(own: RunSurroundings): Promise<PreparedAgent 
   };
 }
 
-function environment(own: RunSurroundings, passed: string[]): NodeJS.ProcessEnv {
+/** The process of a command line that the job's user has for before or after its agents. */
+export function shellCommand(
+  line: string,
+  own: Omit<RunSurroundings, 'token' | 'prompt' | 'row'>,
+): AgentCommand {
+  return {
+    argv: ['/bin/sh', '-c', line],
+    cwd: own.workdir,
+    env: environment({ ...own, token: undefined }, []),
+    stdin: '',
+  };
+}
+
+function environment(
+  own: Pick<RunSurroundings, 'run' | 'agent' | 'endpoint' | 'rowFile'> & {
+    token: string | undefined;
+  },
+  passed: string[],
+): NodeJS.ProcessEnv {
   const { run, agent, endpoint, token, rowFile } = own;
   const reportUrl = endpoint.url;
   return agentEnvironment({ run, token, reportUrl, rowFile }, [

@@ -23,15 +23,17 @@ const ORDINARY = [
   ]),
 ];
 
+export const ROW_FILE_VARIABLE = 'AGENT_JOBS_ROW_FILE';
 export const TOKEN_VARIABLE = 'AGENT_JOBS_REPORT_TOKEN';
 
 /**
  * The environment of an agent: of its worker's what it may have, and what it takes to report for this
  * run and no other.
+ * @param own.token none for processes that are not to report.
  * @param passed names, or `PREFIX_*`, beside the ordinary ones. Nothing that reaches Temporal is passed.
  */
 export function agentEnvironment(
-  own: { run: AgentRun; token: string; reportUrl: string; rowFile: string },
+  own: { run: AgentRun; token: string | undefined; reportUrl: string; rowFile: string },
   passed: string[],
 ): NodeJS.ProcessEnv {
   const { run, token, reportUrl, rowFile } = own;
@@ -41,8 +43,8 @@ export function agentEnvironment(
     AGENT_JOBS_ITEM_ID: run.item_id,
     AGENT_JOBS_ATTEMPT: String(run.attempt),
     AGENT_JOBS_REPORT_URL: reportUrl,
-    [TOKEN_VARIABLE]: token,
-    AGENT_JOBS_ROW_FILE: rowFile,
+    ...(token !== undefined && { [TOKEN_VARIABLE]: token }),
+    [ROW_FILE_VARIABLE]: rowFile,
   };
 }
 
