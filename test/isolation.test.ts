@@ -153,7 +153,7 @@ test('a patch gives all that was changed, whatever the agent made of its worktre
   assert.match(objects, /^count: /);
   const [committed] = await outputOf(
     await isolated(repo, {
-      c: `${change}; git add -A; ${me} commit -qm done; git checkout -q --detach; echo more >>keep.txt; report 1`,
+      c: `${change}; git add -A; ${me} commit -qm done; ${me} -c core.hooksPath=/dev/null checkout -q --detach; echo more >>keep.txt; report 1`,
     }),
   );
   assert.equal((await applied(repo, committed!['patch']!))['keep.txt'], 'kept\nmore\n');

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import {
   type FileHandle,
   link,
@@ -9,9 +9,9 @@ import {
   readdir,
   rename,
   unlink,
+  writeFile,
 } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import type { BlobStore } from './blob-store.js';
 
 const ID_KEY = 'store-id';
@@ -39,8 +39,8 @@ export class FolderStore implements BlobStore {
   }
 
   async putFile(key: string, from: string): Promise<void> {
-    const temporary = await this.#writeTemporary(key, async (file) =>
-      pipeline(createReadStream(from), createWriteStream('', { fd: file, autoClose: false })),
+    const temporary = await this.#writeTemporary(key, (file) =>
+      writeFile(file, createReadStream(from)),
     );
     await rename(temporary, this.#path(key));
   }
