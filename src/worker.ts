@@ -55,9 +55,7 @@ export async function startWorker(options: AgentJobsWorkerOptions): Promise<Agen
     namespace,
     dataConverter,
   });
-  const { notesFolder } = options;
-  const notes = notesFolder === undefined ? undefined : await RunNotes.open(notesFolder);
-  await notes?.clear((message) => Runtime.instance().logger.warn(message));
+  const notes = await openNotes(options.notesFolder);
   const endpoint = await ReportEndpoint.listen();
   const guard = new Guard();
   const drain = new AbortController();
@@ -118,4 +116,20 @@ export async function startWorker(options: AgentJobsWorkerOptions): Promise<Agen
     }
   };
   return { done: run(), shutdown };
+}
+
+/** The notes of this host's runs, once what earlier workers have left is ended and removed. */
+async function openNotes(folder: string | undefined): Promise<RunNotes | undefined> {
+  if (folder === undefined) return undefined;
+  const warn = (message: string) => Runtime.instance().logger.warn(message);
+  try {
+    const notes = await RunNotes.open(folder);
+    await notes.clear(warn);
+    return notes;
+  } catch (error) {
+    warn(
+      `runs cannot be noted in ${folder}: ${String(error)}. Agents still end with this worker, but not if it is killed together with their guard`,
+    );
+    return undefined;
+  }
 }

@@ -48,7 +48,7 @@ for (const [how, end] of [
       await job.result().catch(() => {});
       const [pid] = await pidsIn(pids);
       assert.ok(await isGone(pid!));
-      assert.deepEqual(await readdir(join(site.folder, 'runs')), []);
+      assert.deepEqual(await readdir(join(site.folder, 'worker-notes')), []);
       worker.shutdown();
       await worker.done;
     },

@@ -76,7 +76,12 @@ function isMember(pid: number, group: number): boolean {
 }
 
 function processIds(): number[] {
-  return readdirSync('/proc').map(Number).filter(Number.isInteger);
+  try {
+    return readdirSync('/proc').map(Number).filter(Number.isInteger);
+  } catch {
+    // Too many open files: nothing that a run could be failed for.
+    return [];
+  }
 }
 
 function read(path: string): Buffer | undefined {

@@ -82,9 +82,9 @@ export class Workplace {
     }
   }
 
-  /** Notes a process group of the run. */
+  /** Notes a process group of the run; where that cannot be done, the run goes on. */
   async noteGroup(pid: number): Promise<void> {
-    await this.#note?.group(pid);
+    await this.#note?.group(pid).catch(() => {});
   }
 
   /**

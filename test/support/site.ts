@@ -101,7 +101,7 @@ export class Site {
       namespace: 'default',
       taskQueue: this.taskQueue,
       storeFolder: this.storeFolder,
-      notesFolder: join(this.folder, 'runs'),
+      notesFolder: join(this.folder, 'worker-notes'),
       concurrency: 16,
       drainSeconds: 1,
       ...options,
