@@ -10,6 +10,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { literally } from './input/template.js';
 import {
   ApplicationFailure,
   Client,
@@ -164,7 +165,7 @@ export class AgentJobs {
     if (problem !== undefined) throw new SpecError([`job_id: ${problem}`]);
     // The caller's folder, unlike that of the worker, is known here.
     const agent = isProcess(spec.agent)
-      ? { ...spec.agent, workdir: spec.agent.workdir ?? process.cwd() }
+      ? { ...spec.agent, workdir: spec.agent.workdir ?? literally(process.cwd()) }
       : spec.agent;
     const checked = parseSpec({ ...spec, agent });
     if ((await this.store.job(jobId).record()) !== undefined) throw new JobExists(exists(jobId));

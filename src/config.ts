@@ -16,6 +16,11 @@ export function stateFolder(): string {
   return join(base, 'agent-jobs');
 }
 
+/** Where the workers of this host note what they have started. */
+export function notesFolder(): string {
+  return join(stateFolder(), 'runs');
+}
+
 /** The job store's folder, the same for every worker of a user whatever its folder. */
 export function storeFolder(): string {
   return resolve(process.env['AGENT_JOBS_STORE'] || stateFolder());

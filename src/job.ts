@@ -35,6 +35,10 @@ export type AgentSpec =
   /** A user's own Temporal activity, in any language. */
   | { activity: string; task_queue: string };
 
+/** What can keep the agents of a job apart from each other and from the files of their user. */
+export const ISOLATIONS = ['worktree'] as const;
+export type Isolation = (typeof ISOLATIONS)[number];
+
 /** An agent that a worker starts as a process. */
 export type ProcessAgent = Extract<AgentSpec, { command: string[] } | { preset: Preset }>;
 
@@ -44,8 +48,21 @@ export function isProcess(agent: AgentSpec): agent is ProcessAgent {
 
 /** Where and with what an agent process runs. */
 export interface AgentSurroundings {
-  /** Absolute working directory, a template as the instruction is. Default: the caller's folder (CLI, client), else the input's. */
+  /**
+   * Absolute working directory, a template as the instruction is. What a row puts into it stays below
+   * the folder before the first placeholder. Default: the caller's folder (CLI, client), else the input's.
+   */
   workdir?: string | undefined;
+  /**
+   * `worktree`: each run gets a git worktree of its own of the repository that holds the working
+   * directory, at the commit that was checked out when the job was opened. What it changes there is
+   * kept as a patch.
+   */
+  isolate?: Isolation | undefined;
+  /** A command line for `/bin/sh`, run in the working directory before each agent. Not a template. */
+  setup?: string | undefined;
+  /** The same after each agent, however it ended. */
+  teardown?: string | undefined;
   /**
    * Variables of the worker's environment that the agent gets beside the ordinary ones and those that
    * its preset needs. `NAME`, or `PREFIX_*`.
@@ -160,6 +177,8 @@ export type Outcome =
       result: ResultRef;
       /** ISO 8601, when the report was recorded. */
       reported_at: string;
+      /** What the run that reported changed in its worktree: the key of a patch in the job store. */
+      patch?: string;
     } & OutcomeCommon)
   | ({
       status: 'failed';
@@ -312,6 +331,11 @@ export const MAX_FAILURE_SAMPLES = 5;
 export const MAX_USAGE_ENTRIES = 8;
 /** Refused reports after which a run is ended: an agent that does not find the schema is not let go on for ever. */
 export const MAX_REFUSED_REPORTS = 10;
+/** What the command before an agent may take, and the one after it; not part of the agent's time. */
+export const MAX_SETUP_SECONDS = 600;
+export const MAX_TEARDOWN_SECONDS = 60;
+/** A larger patch is not kept. */
+export const MAX_PATCH_BYTES = 64 * 1024 * 1024;
 /** Runs of one attempt that may be lost with their worker before the item fails. */
 export const MAX_LOST_RUNS = 5;
 

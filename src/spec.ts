@@ -10,6 +10,7 @@ import {
   type JobSpec,
   DEFAULT_LIMITS,
   DEFAULT_MAX_CONCURRENCY,
+  ISOLATIONS,
   MAX_CONCURRENCY,
   MAX_RESULT_BYTES,
   MAX_SCHEMA_BYTES,
@@ -38,6 +39,9 @@ const seconds = (min: number, max: number) => z.number().min(min).max(max);
 
 const surroundings = {
   workdir: absolutePath.optional(),
+  isolate: z.enum(ISOLATIONS).optional(),
+  setup: text.optional(),
+  teardown: text.optional(),
   pass_env: z
     .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*\*?$/, 'must be NAME or PREFIX_*'))
     .optional(),

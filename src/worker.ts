@@ -1,11 +1,12 @@
 import { setMaxListeners } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
-import { NativeConnection, Worker } from '@temporalio/worker';
+import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { createControlActivities } from './activities/control.js';
 import { OpenJobs } from './activities/open-jobs.js';
 import { createAgentActivities } from './activities/run-agent.js';
 import { Guard } from './agent/guard.js';
+import { RunNotes } from './agent/leftovers.js';
 import { dataConverter } from './data-converter.js';
 import type { ServerConnection } from './config.js';
 import { agentTaskQueue } from './messages.js';
@@ -23,6 +24,11 @@ export interface AgentJobsWorkerOptions {
   namespace: string;
   taskQueue: string;
   storeFolder: string;
+  /**
+   * Where the workers of this host note what they have started, so that the next one can end what they
+   * leave when they are killed together with their guards. Without one, nothing is noted.
+   */
+  notesFolder?: string;
   /** Agents at once on this host. */
   concurrency: number;
   /** Seconds that agents may go on after {@link AgentJobsWorker.shutdown}. */
@@ -49,6 +55,7 @@ export async function startWorker(options: AgentJobsWorkerOptions): Promise<Agen
     namespace,
     dataConverter,
   });
+  const notes = await openNotes(options.notesFolder);
   const endpoint = await ReportEndpoint.listen();
   const guard = new Guard();
   const drain = new AbortController();
@@ -78,7 +85,14 @@ export async function startWorker(options: AgentJobsWorkerOptions): Promise<Agen
     Worker.create({
       ...common,
       taskQueue: agentTaskQueue(taskQueue),
-      activities: createAgentActivities({ client, jobs, endpoint, guard, drained: drain.signal }),
+      activities: createAgentActivities({
+        client,
+        jobs,
+        endpoint,
+        guard,
+        notes,
+        drained: drain.signal,
+      }),
       maxConcurrentActivityTaskExecutions: options.concurrency,
     }),
   ]);
@@ -102,4 +116,20 @@ export async function startWorker(options: AgentJobsWorkerOptions): Promise<Agen
     }
   };
   return { done: run(), shutdown };
+}
+
+/** The notes of this host's runs, once what earlier workers have left is ended and removed. */
+async function openNotes(folder: string | undefined): Promise<RunNotes | undefined> {
+  if (folder === undefined) return undefined;
+  const warn = (message: string) => Runtime.instance().logger.warn(message);
+  try {
+    const notes = await RunNotes.open(folder);
+    await notes.clear(warn);
+    return notes;
+  } catch (error) {
+    warn(
+      `runs cannot be noted in ${folder}: ${String(error)}. Agents still end with this worker, but not if it is killed together with their guard`,
+    );
+    return undefined;
+  }
 }

@@ -29,7 +29,14 @@ const ABSOLUTE = 'must be an absolute path: a worker may run in another folder';
 test('a good spec comes out as it went in', () => {
   const full: JobSpec = {
     ...MINIMAL,
-    agent: { command: ['node', '', '{prompt}'], workdir: '/work', pass_env: ['A', 'B_*'] },
+    agent: {
+      command: ['node', '', '{prompt}'],
+      workdir: '/work/{id}',
+      isolate: 'worktree',
+      setup: 'npm ci',
+      teardown: 'npm run down',
+      pass_env: ['A', 'B_*'],
+    },
     id_column: 'id',
     output_csv_path: '/data/out.JSONL',
     overwrite: true,
@@ -126,6 +133,13 @@ test('the agent is of one kind, and a mistake is told about the kind that was me
     [{ command: ['a'], external: true }, 'agent: Unrecognized key: "external"'],
     [{ external: false }, 'agent.external: Invalid input: expected true'],
     [{ external: true, workdir: '/work' }, 'agent: Unrecognized key: "workdir"'],
+    [{ external: true, setup: 'make' }, 'agent: Unrecognized key: "setup"'],
+    [{ command: ['a'], isolate: 'container' }, 'agent.isolate: Invalid input: expected "worktree"'],
+    [{ preset: 'codex', setup: '' }, 'agent.setup: must not be empty'],
+    [
+      { preset: 'claude', teardown: 1 },
+      'agent.teardown: Invalid input: expected string, received number',
+    ],
     [{ activity: 'a' }, 'agent.task_queue: Invalid input: expected string, received undefined'],
     [{ activity: '', task_queue: 'q' }, 'agent.activity: must not be empty'],
   ];

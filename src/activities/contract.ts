@@ -90,12 +90,16 @@ export type AgentEnd = {
   /** What the agent's output tells. */
   usage?: Usage;
   failure_class?: FailureClass;
+  /** Key of what it changed in its worktree, where it worked in one and changed something. */
+  patch?: string;
 } & (
   | { kind: 'exited'; exit_code: number | null; signal: string | null; last_line: string }
   | { kind: 'timed_out'; last_line: string }
   /** It was ended since too many of its reports were refused. */
   | { kind: 'exhausted'; last_line: string }
   | { kind: 'not_started'; error: string }
+  /** It was not started, since what had to be done before it failed: its worktree, its setup. */
+  | { kind: 'not_prepared'; error: string }
 );
 
 /** What a user's own activity gets; what it returns, where it is not undefined, is its result. */

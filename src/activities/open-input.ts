@@ -1,8 +1,12 @@
+import { GitError } from '../agent/git.js';
+import { type FixedCommit, fixedCommit } from '../agent/repository.js';
+import { parseWorkdir } from '../agent/workdir.js';
 import { InputError } from '../input/input-error.js';
 import { ItemIds } from '../input/item-ids.js';
+import { dirname } from 'node:path';
 import { readRows } from '../input/read-rows.js';
 import { TemplateError, parseTemplate } from '../input/template.js';
-import type { JobSpec, Json } from '../job.js';
+import { type JobSpec, type Json, isProcess } from '../job.js';
 import { OutputError, checkOutput } from '../output/output-file.js';
 import { settingsOf } from '../spec.js';
 import { type JobRecord, PAGE_ROWS, type StoredJob, type StoredRow } from '../store/job-store.js';
@@ -16,11 +20,14 @@ export class InvalidInput extends Error {
 export interface CheckedInput {
   columns: string[];
   total: number;
+  /** From what its rows start, where each has a worktree. */
+  isolation?: FixedCommit;
 }
 
 /**
  * Reads the whole input and checks it against the spec: that it is well-formed, that the ID column
- * and the instruction's placeholders are there, that the output can be written.
+ * and the placeholders of instruction and working directory are there, that the output can be written,
+ * that there is a commit to work on where the job wants worktrees.
  * @param onPage called with each page of rows, in order.
  * @throws {InvalidInput} with a message for the person who started the job.
  */
@@ -48,7 +55,8 @@ export async function checkInput(
     if (page.length > 0) await onPage(Math.floor(total / PAGE_ROWS), page);
     const output = settingsOf(spec, jobId).output_csv_path;
     await checkOutput(output, { input: spec.csv_path, jobId, overwrite: spec.overwrite ?? false });
-    return { columns: columns(), total };
+    const isolation = await isolationOf(spec, columns());
+    return { columns: columns(), total, ...(isolation !== undefined && { isolation }) };
   } catch (error) {
     if (
       error instanceof InputError ||
@@ -65,15 +73,12 @@ export async function checkInput(
 export async function snapshotInput(stored: StoredJob, spec: JobSpec): Promise<JobRecord> {
   const earlier = await stored.record();
   if (earlier !== undefined) return earlier;
-  const { columns, total } = await checkInput(stored.jobId, spec, (page, rows) =>
-    stored.savePage(page, rows),
-  );
+  const checked = await checkInput(stored.jobId, spec, (page, rows) => stored.savePage(page, rows));
   const record: JobRecord = {
     job_id: stored.jobId,
     spec,
     output_csv_path: settingsOf(spec, stored.jobId).output_csv_path,
-    columns,
-    total,
+    ...checked,
     created_at: new Date().toISOString(),
   };
   await stored.saveRecord(record);
@@ -98,4 +103,26 @@ function checkColumns(spec: JobSpec, columns: string[]): void {
     );
   }
   parseTemplate(spec.instruction, columns);
+  if (isProcess(spec.agent) && spec.agent.workdir !== undefined) {
+    parseWorkdir(spec.agent.workdir, columns);
+  }
+}
+
+/** @throws {InvalidInput} */
+async function isolationOf(
+  { agent, csv_path }: JobSpec,
+  columns: string[],
+): Promise<FixedCommit | undefined> {
+  if (!isProcess(agent) || agent.isolate === undefined) return undefined;
+  const { workdir } = agent;
+  const folder = workdir === undefined ? dirname(csv_path) : parseWorkdir(workdir, columns).folder;
+  try {
+    return await fixedCommit(folder);
+  } catch (error) {
+    if (!(error instanceof GitError)) throw error;
+    throw new InvalidInput(
+      `agent.workdir: no worktrees can be made of ${folder}: ${error.message}. To have each row in a ` +
+        'git worktree of its own, the working directory has to be in a git repository, in its commit',
+    );
+  }
 }

@@ -1,6 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
+import { type Workdir, parseWorkdir } from '../agent/workdir.js';
 import { parseTemplate, renderTemplate } from '../input/template.js';
-import type { Json } from '../job.js';
+import { type Json, isProcess } from '../job.js';
 import { WRONG_STORE_FAILURE } from '../messages.js';
 import { reportTool } from '../report/report-tool.js';
 import type { ReportTerms } from '../report/run-reports.js';
@@ -15,6 +16,8 @@ export interface OpenJob {
   stored: StoredJob;
   terms: ReportTerms;
   prompt: (row: { [column: string]: Json }) => string;
+  /** Where its agents work, where the job says so. */
+  workdir: Workdir | undefined;
 }
 
 const MAX_OPEN = 100;
@@ -58,6 +61,7 @@ async function open(stored: StoredJob): Promise<OpenJob> {
   const record = await stored.record();
   if (record === undefined) throw new Error(`job ${stored.jobId} is not in the store`);
   const { spec } = record;
+  const workdir = isProcess(spec.agent) ? spec.agent.workdir : undefined;
   const template = parseTemplate(spec.instruction, record.columns);
   return {
     record,
@@ -70,5 +74,6 @@ async function open(stored: StoredJob): Promise<OpenJob> {
       tool: reportTool(spec.output_schema),
     },
     prompt: (row) => renderTemplate(template, row),
+    workdir: workdir === undefined ? undefined : parseWorkdir(workdir, record.columns),
   };
 }

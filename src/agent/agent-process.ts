@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import { type Condemned, endProcesses, marked, signalIfThere } from './end-processes.js';
 import type { Guard } from './guard.js';
 import { OutputTail } from './output-tail.js';
+import { isGroupAlive } from './process-table.js';
 
 /** Of what an agent prints the end is kept. */
 const OUTPUT_BYTES = 1024 * 1024;
-/** What an agent is given between the polite signal and the other one. */
-const KILL_AFTER_MS = 5000;
 /** A process that left the agent's group may hold its output open. */
 const OUTPUT_END_MS = 1000;
 
@@ -17,6 +17,8 @@ export interface AgentCommand {
   cwd: string;
   env: NodeJS.ProcessEnv;
   stdin: string;
+  /** The entry of its environment (`NAME=value`) that no other run's processes have. */
+  mark?: string;
   /** Is given each line of standard output as it comes. */
   onLine?: (line: string) => void;
 }
@@ -31,7 +33,10 @@ export class CannotStart extends Error {
   override name = 'CannotStart';
 }
 
-/** An agent as a process group of its own, so that what it starts ends with it. */
+/**
+ * An agent as a process group of its own, so that what it starts ends with it. What leaves the group is
+ * known by its mark, where the system tells that.
+ */
 export class AgentProcess {
   /** Both outputs, as they came. */
   readonly output = new OutputTail(OUTPUT_BYTES);
@@ -41,6 +46,7 @@ export class AgentProcess {
   readonly exited: Promise<AgentExit>;
   readonly #process: ChildProcess & { pid: number };
   readonly #guard: Guard;
+  readonly #daemons: Condemned | undefined;
 
   /**
    * @throws {CannotStart} saying what is wrong with the command; another error where the machine
@@ -61,11 +67,12 @@ export class AgentProcess {
 
   private constructor(
     child: ChildProcess & { pid: number },
-    { stdin, onLine }: AgentCommand,
+    { stdin, onLine, mark }: AgentCommand,
     guard: Guard,
   ) {
     this.#process = child;
     this.#guard = guard;
+    this.#daemons = mark === undefined ? undefined : marked(mark);
     // A signal that cannot be sent is an error event, too.
     child.on('error', () => {});
     child.stdout!.on('data', (chunk: Buffer) => this.output.add(chunk));
@@ -82,9 +89,13 @@ export class AgentProcess {
     });
   }
 
-  /** Whether processes of its group are there, itself or others. */
-  get alive(): boolean {
-    return this.#signal(0);
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  /** Whether the agent runs, or what it has started. */
+  async alive(): Promise<boolean> {
+    return isGroupAlive(this.pid) || (await this.#daemons?.alive()) === true;
   }
 
   /** What it last said: on standard error, else on standard output. */
@@ -92,31 +103,19 @@ export class AgentProcess {
     return this.errors.lastLine() || this.output.lastLine();
   }
 
-  /** Ends its process group, politely first; returns when the agent has exited and its output is read. */
+  /**
+   * Ends it and all that it has started, politely first; returns when they are gone and its output
+   * is read.
+   */
   async end(): Promise<void> {
-    if (this.#signal('SIGTERM')) {
-      const kill = setTimeout(() => {
-        this.#signal('SIGKILL');
-        this.#guard.remove(this.#process.pid);
-      }, KILL_AFTER_MS);
-      this.#process.once('close', () => {
-        if (this.alive) return;
-        clearTimeout(kill);
-        this.#guard.remove(this.#process.pid);
-      });
-    } else {
-      this.#guard.remove(this.#process.pid);
-    }
+    await endProcesses({
+      signal: (signal) => signalIfThere(-this.pid, signal),
+      alive: () => isGroupAlive(this.pid),
+    });
+    this.#guard.remove(this.pid);
     await this.exited;
     await this.#outputRead();
-  }
-
-  #signal(signal: NodeJS.Signals | 0): boolean {
-    try {
-      return process.kill(-this.#process.pid, signal);
-    } catch {
-      return false;
-    }
+    if (this.#daemons !== undefined) await endProcesses(this.#daemons);
   }
 
   async #outputRead(): Promise<void> {

@@ -23,15 +23,22 @@ const ORDINARY = [
   ]),
 ];
 
+export const ROW_FILE_VARIABLE = 'AGENT_JOBS_ROW_FILE';
 export const TOKEN_VARIABLE = 'AGENT_JOBS_REPORT_TOKEN';
 
 /**
  * The environment of an agent: of its worker's what it may have, and what it takes to report for this
  * run and no other.
+ * @param own.token none for processes that are not to report.
  * @param passed names, or `PREFIX_*`, beside the ordinary ones. Nothing that reaches Temporal is passed.
  */
 export function agentEnvironment(
-  own: { run: AgentRun; token: string; endpoint: { url: string; mcpUrl: string }; rowFile: string },
+  own: {
+    run: AgentRun;
+    token: string | undefined;
+    endpoint: { url: string; mcpUrl: string };
+    rowFile: string;
+  },
   passed: string[],
 ): NodeJS.ProcessEnv {
   const { run, token, endpoint, rowFile } = own;
@@ -42,8 +49,8 @@ export function agentEnvironment(
     AGENT_JOBS_ATTEMPT: String(run.attempt),
     AGENT_JOBS_REPORT_URL: endpoint.url,
     AGENT_JOBS_MCP_URL: endpoint.mcpUrl,
-    [TOKEN_VARIABLE]: token,
-    AGENT_JOBS_ROW_FILE: rowFile,
+    ...(token !== undefined && { [TOKEN_VARIABLE]: token }),
+    [ROW_FILE_VARIABLE]: rowFile,
   };
 }
 

@@ -17,7 +17,7 @@ import {
 } from './local-records.js';
 import { loopbackPort } from './loopback.js';
 import { note } from './output.js';
-import { type RunningProcess, isRunning } from './running-process.js';
+import { type RunningProcess, isRunning } from '../running-process.js';
 
 const SCRIPT = fileURLToPath(new URL('../../temporal-dev.sh', import.meta.url));
 const PREFIX = 'server-';

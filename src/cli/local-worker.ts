@@ -18,7 +18,7 @@ import {
   isRunning,
   runningProcess,
   signal,
-} from './running-process.js';
+} from '../running-process.js';
 import type { Connected } from './server.js';
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));

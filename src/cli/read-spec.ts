@@ -1,8 +1,10 @@
 /** Turns what was typed after `run` into a job's spec. */
 import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { isAbsolute, resolve } from 'node:path';
 import { checkInput } from '../activities/open-input.js';
 import type { JobSpec, Preset } from '../client.js';
+import { literally } from '../input/template.js';
+import type { Isolation } from '../job.js';
 import { SpecError, parseSpec } from '../spec.js';
 import { UsageError } from './errors.js';
 
@@ -20,6 +22,9 @@ export interface SpecOptions {
   agent?: Preset;
   workdir?: string;
   passEnv?: string[];
+  isolate?: Isolation;
+  setup?: string;
+  teardown?: string;
 }
 
 /**
@@ -53,8 +58,9 @@ export async function readSpec(
     const { total } = await checkInput(jobId, spec);
     return { spec, total };
   } catch (error) {
-    if (file !== undefined && error instanceof Error) {
-      error.message = error.message.replace(/^instruction:/, `${file}:`);
+    if (error instanceof Error) {
+      if (file !== undefined) error.message = error.message.replace(/^instruction:/, `${file}:`);
+      error.message = error.message.replace(/^agent\.workdir:/, '--workdir:');
     }
     throw error;
   }
@@ -87,17 +93,21 @@ async function readText(file: string, option: string): Promise<string> {
 }
 
 function agentOf(command: string[], options: SpecOptions): JobSpec['agent'] {
-  const { agent, external, workdir, passEnv } = options;
+  const { agent, external, workdir, passEnv, isolate, setup, teardown } = options;
   if (external) {
-    if (command.length > 0 || workdir !== undefined || passEnv !== undefined) {
+    const ofProcesses = [workdir, passEnv, isolate, setup, teardown];
+    if (command.length > 0 || ofProcesses.some((option) => option !== undefined)) {
       throw new UsageError(
-        'with --external somebody else works on the rows: give no command, --workdir or --pass-env',
+        'with --external somebody else works on the rows: give no command and none of --workdir, --isolate, --setup, --teardown, --pass-env',
       );
     }
     return { external: true };
   }
   const surroundings = {
-    workdir: resolve(workdir ?? '.'),
+    workdir: workdirOf(workdir),
+    ...(isolate !== undefined && { isolate }),
+    ...(setup !== undefined && { setup }),
+    ...(teardown !== undefined && { teardown }),
     ...(passEnv !== undefined && { pass_env: passEnv }),
   };
   if (agent !== undefined) {
@@ -107,6 +117,15 @@ function agentOf(command: string[], options: SpecOptions): JobSpec['agent'] {
   throw new UsageError(
     'who works on the rows? Give --agent codex, --agent claude, the agent\'s command at the end, after "--", or --external',
   );
+}
+
+/** The folder as a template: only what was typed can hold columns, not the name of the current folder. */
+function workdirOf(typed?: string): string {
+  const here = literally(resolve('.'));
+  if (typed === undefined || typed === '.') return here;
+  // Not normalised: what `..` means behind a placeholder is known only with the row.
+  if (typed.includes('{')) return isAbsolute(typed) ? typed : `${here.replace(/\/$/, '')}/${typed}`;
+  return isAbsolute(typed) ? typed : literally(resolve(typed));
 }
 
 /** As the options are called; the others are named after their fields. */

@@ -4,7 +4,10 @@ import type { JobSpec } from '../client.js';
 import {
   DEFAULT_LIMITS,
   DEFAULT_MAX_CONCURRENCY,
+  ISOLATIONS,
   MAX_CONCURRENCY,
+  MAX_SETUP_SECONDS,
+  MAX_TEARDOWN_SECONDS,
   PRESETS,
   defaultOutputPath,
 } from '../job.js';
@@ -85,6 +88,20 @@ export function addRun(program: Command): void {
     .option(
       '--workdir <dir>',
       'where the agent works; may hold {column} (default: the current folder)',
+    )
+    .addOption(
+      new Option(
+        '--isolate <how>',
+        'each row in a git worktree of its own, of the repository that holds the folder; its changes are kept as a patch, which the output names',
+      ).choices([...ISOLATIONS]),
+    )
+    .option(
+      '--setup <command>',
+      `shell command before each agent, in its folder (${MAX_SETUP_SECONDS} s at most); the row is in $AGENT_JOBS_ROW_FILE`,
+    )
+    .option(
+      '--teardown <command>',
+      `the same after each agent, however it ended (${MAX_TEARDOWN_SECONDS} s at most)`,
     )
     .option(
       '--pass-env <name...>',

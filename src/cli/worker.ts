@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { AgentJobsWorker } from '../worker.js';
-import { serverConnection, storeFolder, taskQueue } from '../config.js';
+import { notesFolder, serverConnection, storeFolder, taskQueue } from '../config.js';
 import { count, number } from './arguments.js';
 import { note } from './output.js';
 
@@ -13,7 +13,8 @@ It works for all jobs of its task queue (AGENT_JOBS_TASK_QUEUE, default agent-jo
 store (AGENT_JOBS_STORE, default $XDG_STATE_HOME/agent-jobs). Start as many as you need.
 
 Ctrl-C or SIGTERM: it takes no more work and lets agents finish for a time; once more: it ends them
-now. What was ended is started again by the next worker, and costs the row no attempt.
+now. What was ended is started again by the next worker, and costs the row no attempt. If it is killed,
+its agents end as well; what is left of them then, the next worker on this host ends and removes.
 
 Exit codes: 0 ended in order; 1 unexpected error; 2 invalid usage.`;
 
@@ -53,6 +54,7 @@ async function worker({ concurrency, drainSeconds }: WorkerOptions): Promise<voi
     namespace: server.namespace,
     taskQueue: taskQueue(),
     storeFolder: storeFolder(),
+    notesFolder: notesFolder(),
     concurrency,
     drainSeconds,
   });

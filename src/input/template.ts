@@ -1,17 +1,22 @@
-/** An instruction, ready to be filled in: literal text and the columns between. */
+/** An instruction or another text, ready to be filled in: literal text and the columns between. */
 export interface Template {
   readonly parts: readonly (string | { readonly column: string })[];
 }
 
-/** The instruction has a placeholder that is no column. `line` and `column` count from 1. */
+/** A template has a placeholder that is no column. `line` and `column` count from 1. */
 export class TemplateError extends Error {
   override readonly name = 'TemplateError';
   readonly placeholder: string;
   readonly line: number;
   readonly column: number;
 
-  constructor(placeholder: string, problem: string, line: number, column: number) {
-    super(`instruction:${line}:${column}: ${problem}`);
+  constructor(
+    field: string,
+    placeholder: string,
+    problem: string,
+    { line, column }: { line: number; column: number },
+  ) {
+    super(`${field}:${line}:${column}: ${problem}`);
     this.placeholder = placeholder;
     this.line = line;
     this.column = column;
@@ -37,8 +42,13 @@ const MAX_NAME_SHOWN = 80;
  * outermost brace is doubled or not (`{{"a":{"b":1}}}`), and `{{name}}` is the text `{name}`.
  *
  * Throws `TemplateError`.
+ * @param field what the text is called in errors.
  */
-export function parseTemplate(text: string, columns: readonly string[]): Template {
+export function parseTemplate(
+  text: string,
+  columns: readonly string[],
+  field = 'instruction',
+): Template {
   const parts: (string | { column: string })[] = [];
   const open: ('{' | '{{')[] = [];
   const columnAt = columnFinder(text, columns);
@@ -58,7 +68,7 @@ export function parseTemplate(text: string, columns: readonly string[]): Templat
         start = at + column.length + 2;
       } else {
         if (doubled) start += 1;
-        else refuseName(text, at, columns);
+        else refuseName(text, at, columns, field);
         open.push(doubled ? '{{' : '{');
         literal += '{';
       }
@@ -75,6 +85,11 @@ export function parseTemplate(text: string, columns: readonly string[]): Templat
   }
   parts.push(literal + text.slice(start));
   return { parts: parts.filter((part) => part !== '') };
+}
+
+/** A text as a template that gives it back. */
+export function literally(text: string): string {
+  return text.replaceAll('{', '{{').replaceAll('}', '}}');
 }
 
 /**
@@ -121,7 +136,7 @@ function columnFinder(
   };
 }
 
-function refuseName(text: string, at: number, columns: readonly string[]): void {
+function refuseName(text: string, at: number, columns: readonly string[], field: string): void {
   const pattern = /\{( *[\p{L}_][\p{L}\p{M}\p{N}_ .-]*)\}/uy;
   pattern.lastIndex = at;
   const name = pattern.exec(text)?.[1];
@@ -134,10 +149,10 @@ function refuseName(text: string, at: number, columns: readonly string[]): void 
     : `{${shown}} is no column of the input, which has ${listNames(columns)}. Write one of these`;
   const before = text.slice(0, at).split('\n');
   throw new TemplateError(
+    field,
     name,
     `${problem}, or {{${shown}}} for the text with its braces.`,
-    before.length,
-    Array.from(before.at(-1) ?? '').length + 1,
+    { line: before.length, column: Array.from(before.at(-1) ?? '').length + 1 },
   );
 }
 

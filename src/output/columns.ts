@@ -13,7 +13,10 @@ export const ADDED_COLUMNS = [
 ] as const;
 
 /** Added in JSON Lines only, where they are values and not text. */
-export const DETAIL_COLUMNS = ['failure_class', 'refused_reports', 'usage'] as const;
+export const DETAIL_COLUMNS = ['failure_class', 'refused_reports', 'usage', 'patch'] as const;
+
+/** Added in CSV where each row had a worktree of its own. */
+export const PATCH_COLUMN = 'patch' satisfies (typeof DETAIL_COLUMNS)[number];
 
 export type AddedColumn = (typeof ADDED_COLUMNS)[number];
 

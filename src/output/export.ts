@@ -2,7 +2,13 @@ import { stringify } from 'csv-stringify/sync';
 import type { Json, Outcome } from '../job.js';
 import type { JobRecord, StoredJob, StoredRow } from '../store/job-store.js';
 import { PAGE_ROWS } from '../store/job-store.js';
-import { ADDED_COLUMNS, type AddedColumn, type DETAIL_COLUMNS, addedName } from './columns.js';
+import {
+  ADDED_COLUMNS,
+  type AddedColumn,
+  type DETAIL_COLUMNS,
+  PATCH_COLUMN,
+  addedName,
+} from './columns.js';
 import { writeWhole } from './output-file.js';
 
 /** Gives the outcome of a row, or undefined where it has none. */
@@ -38,7 +44,7 @@ type AddedValues = { [column in Exclude<AddedColumn, 'result_json'>]: string | n
   details: Details;
 };
 
-type Details = { [column in (typeof DETAIL_COLUMNS)[number]]: unknown };
+type Details = { [column in (typeof DETAIL_COLUMNS)[number]]: unknown } & { patch: string };
 
 async function* outputLines(
   record: JobRecord,
@@ -55,7 +61,7 @@ async function* outputLines(
       const result =
         outcome?.status === 'completed' ? { result: await stored.result(outcome.result) } : {};
       yield format.line(row.row, {
-        ...addedValues(record.job_id, row_index, row, outcome),
+        ...addedValues(stored, row_index, row, outcome),
         ...result,
       });
     }
@@ -63,13 +69,13 @@ async function* outputLines(
 }
 
 function addedValues(
-  job_id: string,
+  stored: StoredJob,
   row_index: number,
   { item_id, source_id }: StoredRow,
   outcome: Outcome | undefined,
 ): AddedValues {
   return {
-    job_id,
+    job_id: stored.jobId,
     item_id,
     row_index,
     source_id,
@@ -82,6 +88,10 @@ function addedValues(
       failure_class: (outcome?.status === 'failed' && outcome.failure_class) || '',
       refused_reports: outcome?.refused_reports ?? 0,
       usage: outcome?.usage ?? [],
+      patch:
+        outcome?.status === 'completed' && outcome.patch !== undefined
+          ? stored.locate(outcome.patch)
+          : '',
     },
   };
 }
@@ -98,19 +108,20 @@ export function lastError(outcome: Outcome | undefined): string {
   }
 }
 
-function csv({ columns }: JobRecord): Format {
+function csv({ columns, isolation }: JobRecord): Format {
   const inputColumns = new Set(columns);
+  const added: readonly (AddedColumn | typeof PATCH_COLUMN)[] =
+    isolation === undefined ? ADDED_COLUMNS : [...ADDED_COLUMNS, PATCH_COLUMN];
   return {
-    header: stringify([
-      [...columns, ...ADDED_COLUMNS.map((name) => addedName(name, inputColumns))],
-    ]),
-    line(row, { result, details: _details, ...added }) {
-      const values = { ...added, result_json: result === undefined ? '' : JSON.stringify(result) };
+    header: stringify([[...columns, ...added.map((name) => addedName(name, inputColumns))]]),
+    line(row, { result, details: { patch }, ...others }) {
+      const values = {
+        ...others,
+        patch,
+        result_json: result === undefined ? '' : JSON.stringify(result),
+      };
       return stringify([
-        [
-          ...columns.map((column) => cell(row, column)),
-          ...ADDED_COLUMNS.map((name) => values[name]),
-        ],
+        [...columns.map((column) => cell(row, column)), ...added.map((name) => values[name])],
       ]);
     },
   };

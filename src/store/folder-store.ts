@@ -1,6 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, open, readFile, readdir, rename, unlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { createReadStream } from 'node:fs';
+import {
+  type FileHandle,
+  link,
+  mkdir,
+  open,
+  readFile,
+  readdir,
+  rename,
+  unlink,
+  writeFile,
+} from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import type { BlobStore } from './blob-store.js';
 
 const ID_KEY = 'store-id';
@@ -23,11 +34,19 @@ export class FolderStore implements BlobStore {
   }
 
   async put(key: string, value: string): Promise<void> {
-    await rename(await this.#writeTemporary(key, value), this.#path(key));
+    const temporary = await this.#writeTemporary(key, (file) => file.writeFile(value));
+    await rename(temporary, this.#path(key));
+  }
+
+  async putFile(key: string, from: string): Promise<void> {
+    const temporary = await this.#writeTemporary(key, (file) =>
+      writeFile(file, createReadStream(from)),
+    );
+    await rename(temporary, this.#path(key));
   }
 
   async putIfAbsent(key: string, value: string): Promise<boolean> {
-    const temporary = await this.#writeTemporary(key, value);
+    const temporary = await this.#writeTemporary(key, (file) => file.writeFile(value));
     try {
       // Unlike a rename, a link fails where the name is taken.
       await link(temporary, this.#path(key));
@@ -49,6 +68,10 @@ export class FolderStore implements BlobStore {
     }
   }
 
+  locate(key: string): string {
+    return resolve(this.#path(key));
+  }
+
   async list(prefix: string): Promise<string[]> {
     try {
       const entries = await readdir(this.#path(prefix), { withFileTypes: true });
@@ -66,14 +89,14 @@ export class FolderStore implements BlobStore {
     return join(this.location, key);
   }
 
-  async #writeTemporary(key: string, value: string): Promise<string> {
+  async #writeTemporary(key: string, write: (file: FileHandle) => Promise<void>): Promise<string> {
     const folder = dirname(this.#path(key));
     // Rows and results may be confidential: for this user only.
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const path = join(folder, `${TEMPORARY}${randomUUID()}`);
     const file = await open(path, 'wx', 0o600);
     try {
-      await file.writeFile(value);
+      await write(file);
       await file.sync();
     } catch (error) {
       await unlink(path);

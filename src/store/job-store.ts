@@ -1,3 +1,4 @@
+import type { FixedCommit } from '../agent/repository.js';
 import type { Counts, JobSpec, JobSummary, Json, ResultRef, RowOutcome } from '../job.js';
 import type { BlobStore } from './blob-store.js';
 
@@ -11,6 +12,8 @@ export interface JobRecord {
   output_csv_path: string;
   columns: string[];
   total: number;
+  /** From what every row starts, where each has a worktree. */
+  isolation?: FixedCommit;
   created_at: string;
 }
 
@@ -39,7 +42,7 @@ export interface BatchHeader {
 /**
  * What a job keeps outside of Temporal, under `jobs/<job_id>/`:
  * `job.json`, `pages/<n>.jsonl` (the input), `outcomes/<n>.jsonl`, `results/<row>.json` (large ones),
- * `logs/<row>.<attempt>.<run>.txt`, `summary.json`. Pages, batches and results never change once written.
+ * `logs/<row>.<attempt>.<run>.txt`, `patches/<row>.<attempt>.<run>.patch`, `summary.json`. Pages, batches and results never change once written.
  */
 export class JobStore {
   readonly blobs: BlobStore;
@@ -130,11 +133,20 @@ export class StoredJob {
     return JSON.parse(text) as Json;
   }
 
-  async saveLog(
-    run: { row_index: number; attempt: number; run: number },
-    log: string,
-  ): Promise<void> {
-    await this.#put(`logs/${run.row_index}.${run.attempt}.${run.run}.txt`, log);
+  async saveLog(run: RunNumbers, log: string): Promise<void> {
+    await this.#put(`logs/${runName(run)}.txt`, log);
+  }
+
+  /** @returns the key by which {@link locate} tells where it is. */
+  async savePatch(run: RunNumbers, file: string): Promise<string> {
+    const key = `patches/${runName(run)}.patch`;
+    await this.#blobs.putFile(this.#prefix + key, file);
+    return key;
+  }
+
+  /** Where people find what is kept under a key. */
+  locate(key: string): string {
+    return this.#blobs.locate(this.#prefix + key);
   }
 
   /** What the runs of a row printed, first run first. */
@@ -188,6 +200,13 @@ export class StoredJob {
   }
 }
 
+interface RunNumbers {
+  row_index: number;
+  attempt: number;
+  run: number;
+}
+
+const runName = ({ row_index, attempt, run }: RunNumbers) => `${row_index}.${attempt}.${run}`;
 const number = (n: number) => String(n).padStart(8, '0');
 const pageKey = (page: number) => `pages/${number(page)}.jsonl`;
 const batchKey = (batch: number) => `outcomes/${number(batch)}.jsonl`;

@@ -212,6 +212,7 @@ async function close(
         ? { inline: result }
         : { stored: await saveResult({ job_id, store_id, row_index, result }) },
       reported_at,
+      ...tally.patch,
     };
   }
   if (cancelled || end === undefined) {

@@ -11,15 +11,19 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { AgentActivities, ItemTask, OwnActivityInput } from '../activities/contract.js';
-import type { AgentRoute, Json } from '../job.js';
+import { type AgentRoute, type Json, MAX_SETUP_SECONDS, MAX_TEARDOWN_SECONDS } from '../job.js';
 import { WORKER_SHUTDOWN_FAILURE, agentTaskQueue } from '../messages.js';
 import { undecodableReason } from '../undecodable.js';
 import type { ItemInput } from './item-input.js';
 import type { RunEnd } from './attempt-end.js';
 import type { ReportInbox } from './report-inbox.js';
 
-/** Beyond the agent's own time: for ending it, for its last requests, for a server that is away. */
+/** Beyond the agent's own time: for ending it, for its last requests, for a server that is away, … */
 const RUN_MARGIN_SECONDS = 120;
+/** … for git: worktrees of one repository wait for each other, and large ones take their time; … */
+const WORKTREE_SECONDS = 1200;
+/** … and for the commands before and after it. A worker that is lost is found by its heartbeat. */
+const AROUND_SECONDS = WORKTREE_SECONDS + MAX_SETUP_SECONDS + MAX_TEARDOWN_SECONDS;
 /** A worker that is silent for so long is taken for lost; it sends a heartbeat every 5 s. */
 const HEARTBEAT_TIMEOUT = '20 seconds';
 
@@ -36,7 +40,11 @@ export async function runProcess(
   const { runAgent } = proxyActivities<AgentActivities>({
     taskQueue: agentTaskQueue(workflowInfo().taskQueue),
     startToCloseTimeout:
-      (limits.max_runtime_seconds + limits.report_grace_seconds + RUN_MARGIN_SECONDS) * 1000,
+      (limits.max_runtime_seconds +
+        limits.report_grace_seconds +
+        RUN_MARGIN_SECONDS +
+        AROUND_SECONDS) *
+      1000,
     heartbeatTimeout: HEARTBEAT_TIMEOUT,
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     // The server repeats only what did not start (the worker lacks the store, its disk is full).

@@ -57,6 +57,8 @@ export function failureOf(run: RunEnd, { max_runtime_seconds }: ItemLimits): Att
     }
     case 'not_started':
       return { reason: 'agent_error', error: run.error, permanent: true };
+    case 'not_prepared':
+      return { reason: 'agent_error', error: run.error };
     case 'lost':
       return { reason: 'worker_lost', error: 'its worker was lost', permanent: true };
     case 'released':

@@ -101,6 +101,7 @@ export class Site {
       namespace: 'default',
       taskQueue: this.taskQueue,
       storeFolder: this.storeFolder,
+      notesFolder: join(this.folder, 'worker-notes'),
       concurrency: 16,
       drainSeconds: 1,
       ...options,
@@ -116,6 +117,8 @@ export class Site {
       TEMPORAL_ADDRESS: this.env.address,
       TEMPORAL_NAMESPACE: 'default',
       AGENT_JOBS_STORE: this.storeFolder,
+      // Notes of its workers, and what --local starts.
+      XDG_STATE_HOME: join(this.folder, 'state'),
       AGENT_JOBS_TASK_QUEUE: this.taskQueue,
     };
   }

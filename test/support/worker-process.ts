@@ -48,6 +48,10 @@ export class WorkerProcess {
     });
   }
 
+  get pid(): number {
+    return this.#process.pid!;
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#process.kill(signal);
   }

@@ -2,7 +2,6 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { environmentWith } from '../config.js';
 
 /** A process, told from a later one that got the same ID. */
 export interface RunningProcess {
@@ -56,7 +55,8 @@ async function fromProc(pid: number): Promise<string | undefined> {
 async function fromPs(pid: number): Promise<string | undefined> {
   try {
     const { stdout } = await promisify(execFile)('ps', ['-o', 'stat=,lstart=', '-p', `${pid}`], {
-      env: environmentWith({ LC_ALL: 'C', TZ: 'UTC' }),
+      // The same words whoever asks, or a process would not be known again.
+      env: { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC' },
     });
     const [state = 'Z', ...started] = stdout.trim().split(/\s+/);
     return state.startsWith('Z') ? undefined : started.join(' ');
