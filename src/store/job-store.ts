@@ -5,6 +5,9 @@ import type { BlobStore } from './blob-store.js';
 /** Rows in a page of the input's snapshot. */
 export const PAGE_ROWS = 500;
 
+/** The items in flight may be on both sides of a page's end. */
+const RECENT_PAGES = 2;
+
 /** A job as its store knows it, written once its snapshot is complete. */
 export interface JobRecord {
   job_id: string;
@@ -66,6 +69,7 @@ export class StoredJob {
   readonly jobId: string;
   readonly #blobs: BlobStore;
   readonly #prefix: string;
+  readonly #recent = new Map<number, Promise<StoredRow[]>>();
 
   constructor(blobs: BlobStore, jobId: string) {
     this.#blobs = blobs;
@@ -93,8 +97,20 @@ export class StoredJob {
   }
 
   async row(rowIndex: number): Promise<StoredRow> {
-    const page = await this.page(Math.floor(rowIndex / PAGE_ROWS));
+    const page = await this.#recentPage(Math.floor(rowIndex / PAGE_ROWS));
     return page[rowIndex % PAGE_ROWS]!;
+  }
+
+  /** Rows are asked for nearly in order, one by one: a page is not read and parsed for each. */
+  #recentPage(number: number): Promise<StoredRow[]> {
+    let page = this.#recent.get(number);
+    if (page === undefined) {
+      page = this.page(number);
+      this.#recent.set(number, page);
+      page.catch(() => this.#recent.delete(number));
+      if (this.#recent.size > RECENT_PAGES) this.#recent.delete(this.#recent.keys().next().value!);
+    }
+    return page;
   }
 
   async saveOutcomes(batch: number, header: BatchHeader, outcomes: RowOutcome[]): Promise<void> {

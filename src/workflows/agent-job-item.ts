@@ -6,6 +6,7 @@ import {
   getExternalWorkflowHandle,
   isCancellation,
   proxyActivities,
+  proxyLocalActivities,
   rootCause,
   setHandler,
   upsertMemo,
@@ -41,6 +42,11 @@ const LOST_BACKOFF_SECONDS = 5;
 
 const { describeItem, saveResult } = proxyActivities<ControlActivities>({
   startToCloseTimeout: '1 minute',
+});
+/** Within the workflow's own task: a task and an activity less for each row. */
+const { describeItem: describeItemHere } = proxyLocalActivities<ControlActivities>({
+  startToCloseTimeout: '5 seconds',
+  retry: { maximumAttempts: 1 },
 });
 
 /**
@@ -134,7 +140,7 @@ async function attempt(
 
   if (agent.kind !== 'process' && view.prompt === undefined) {
     try {
-      Object.assign(view, await describeItem(input));
+      Object.assign(view, await taskOf(input));
     } catch (error) {
       if (isCancellation(error)) throw error;
       return { reason: 'agent_error', error: rootCause(error) ?? String(error), permanent: true };
@@ -170,6 +176,17 @@ async function attempt(
   }
   await condition(reported, limits.report_grace_seconds * 1000);
   return withRefusal(end);
+}
+
+/** What is to be done; where the worker of the workflow cannot tell, by another that has the store. */
+async function taskOf({ job_id, store_id, row_index }: ItemInput): Promise<ItemTask> {
+  const item = { job_id, store_id, row_index };
+  try {
+    return await describeItemHere(item);
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    return describeItem(item);
+  }
 }
 
 async function stopJob(itemId: string): Promise<void> {

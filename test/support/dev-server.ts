@@ -48,6 +48,11 @@ export class DevServer {
     );
   }
 
+  /** Its process: the script becomes the server. */
+  get pid(): number {
+    return this.#process!.pid!;
+  }
+
   /** `kill -9`; returns when it is gone. */
   async kill(): Promise<void> {
     const server = this.#process;

@@ -1,0 +1,69 @@
+/** What all figures are measured on: a server on a file, a worker of each kind, and the agents of both. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Client } from '@temporalio/client';
+import { AgentJobs } from '../src/client.js';
+import { DevServer } from '../test/support/dev-server.js';
+import { Running } from './processes.js';
+
+export class BenchSite {
+  readonly server: DevServer;
+  readonly client: Client;
+  readonly jobs: AgentJobs;
+  readonly folder: string;
+  /** Our worker, as it is installed. */
+  readonly worker: Running;
+  readonly bare: Running;
+  readonly #agents: Running;
+
+  static async open(): Promise<BenchSite> {
+    const folder = await mkdtemp(join(tmpdir(), 'agent-jobs-bench-'));
+    const server = await DevServer.start(folder);
+    const env = {
+      ...process.env,
+      TEMPORAL_ADDRESS: server.address,
+      TEMPORAL_NAMESPACE: 'default',
+      AGENT_JOBS_STORE: join(folder, 'store'),
+      AGENT_JOBS_TASK_QUEUE: 'bench',
+    };
+    const [worker, bare, agents] = await Promise.all([
+      Running.start('../dist/cli/main.js', ['worker', '--concurrency', '64'], env),
+      Running.start('bare/worker.ts', [], env),
+      Running.start('agents.ts', [], env),
+    ]);
+    return new BenchSite(folder, server, await server.client(), worker, bare, agents);
+  }
+
+  private constructor(
+    folder: string,
+    server: DevServer,
+    client: Client,
+    worker: Running,
+    bare: Running,
+    agents: Running,
+  ) {
+    this.folder = folder;
+    this.server = server;
+    this.client = client;
+    this.worker = worker;
+    this.bare = bare;
+    this.#agents = agents;
+    this.jobs = new AgentJobs({ client, taskQueue: 'bench', storeFolder: join(folder, 'store') });
+  }
+
+  /** An input whose column `seconds` says how long each agent takes. */
+  async input(name: string, rows: number, seconds: (row: number) => number): Promise<string> {
+    const path = join(this.folder, `${name}.csv`);
+    const lines = Array.from({ length: rows }, (_, row) => `r${row},${seconds(row)}\n`);
+    await writeFile(path, `id,seconds\n${lines.join('')}`);
+    return path;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.worker.end(), this.bare.end(), this.#agents.end()]);
+    await this.client.connection.close();
+    await this.server.kill();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
