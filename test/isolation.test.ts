@@ -160,6 +160,20 @@ test('a patch gives all that was changed, whatever the agent made of its worktre
   assert.deepEqual(await stateOf(repo), before);
 });
 
+test('a patch that is too large is not kept, and the log says so', async () => {
+  const repo = await repository(join(site.folder, 'large'), { 'a.txt': 'a\n' });
+  const rows = { big: 'head -c 60000000 /dev/urandom >big; report 1' };
+  const [row] = await outputOf(await isolated(repo, rows));
+  assert.equal(row!['status'], 'completed');
+  assert.equal(row!['patch'], '');
+  const folder = join(site.storeFolder, 'jobs', row!['job_id']!);
+  assert.equal(existsSync(join(folder, 'patches')), false);
+  assert.match(
+    await readFile(join(folder, 'logs/0.1.1.txt'), 'utf8'),
+    /--- the patch of this run is not kept: it is larger than 67108864 bytes ---/,
+  );
+});
+
 test('all rows start from the commit that was there when the job began', async () => {
   const repo = await repository(join(site.folder, 'moves'), { 'a.txt': 'first\n' });
   const rows = rowsOf(

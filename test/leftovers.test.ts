@@ -118,6 +118,38 @@ test('what worker and guard leave when both are killed, the next worker ends and
   for (const pid of pids.slice(2)) if (!LINUX) process.kill(pid, 'SIGKILL');
 });
 
+test('a worker that is told to end its agents leaves no worktree, and its teardown is run', async () => {
+  const taskQueue = `${site.taskQueue}-stopped`;
+  const temporary = await mkdtemp(join(site.folder, 'tmp-'));
+  const env = { ...site.processEnv, AGENT_JOBS_TASK_QUEUE: taskQueue, TMPDIR: temporary };
+  const repo = await repository(join(site.folder, 'stopped'), { 'a.txt': 'a\n' });
+  const before = await stateOf(repo);
+  const pids = join(site.folder, 'stopped-agents');
+  const torn = join(site.folder, 'stopped-torn');
+  const worker = await WorkerProcess.start(env, {
+    cwd: site.folder,
+    args: ['--drain-seconds', '0'],
+  });
+  const jobs = new AgentJobs({ client: site.client, taskQueue, storeFolder: site.storeFolder });
+  const spec = await lightSpec(site, { a: `echo on >>a.txt; echo $$ >>${pids}; sleep 1000` });
+  const agent = { command: LIGHT_AGENT, workdir: repo, isolate: 'worktree' as const };
+  const job = await jobs.start({ ...spec, agent: { ...agent, teardown: `touch ${torn}` } });
+  const [pid] = await until('the agent', async () => {
+    const found = await pidsIn(pids);
+    return found.length > 0 && found;
+  });
+  worker.signal('SIGTERM');
+  assert.equal(await worker.ended, 0);
+  assert.ok(await isGone(pid!));
+  assert.ok(existsSync(torn));
+  assert.deepEqual(await stateOf(repo), before);
+  assert.deepEqual(
+    (await readdir(temporary)).filter((name) => name.startsWith('agent-jobs-')),
+    [],
+  );
+  await job.cancel();
+});
+
 test('only what is known to be left is ended', async () => {
   const folder = join(site.folder, 'notes');
   const notes = await RunNotes.open(folder);
