@@ -3,9 +3,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
-import { AgentJobs } from '../src/client.js';
+import { AgentJobs, type AgentSpec, type JobHandle } from '../src/client.js';
 import { DevServer } from '../test/support/dev-server.js';
 import { Running } from './processes.js';
+
+export interface BenchJob {
+  rows: number;
+  inFlight: number;
+}
 
 export class BenchSite {
   readonly server: DevServer;
@@ -16,6 +21,7 @@ export class BenchSite {
   readonly worker: Running;
   readonly bare: Running;
   readonly #agents: Running;
+  #jobs = 0;
 
   static async open(): Promise<BenchSite> {
     const folder = await mkdtemp(join(tmpdir(), 'agent-jobs-bench-'));
@@ -52,12 +58,40 @@ export class BenchSite {
     this.jobs = new AgentJobs({ client, taskQueue: 'bench', storeFolder: join(folder, 'store') });
   }
 
-  /** An input whose column `seconds` says how long each agent takes. */
-  async input(name: string, rows: number, seconds: (row: number) => number): Promise<string> {
-    const path = join(this.folder, `${name}.csv`);
+  /** A job of activities that take so long; returns its ID when it has succeeded. */
+  async job({ seconds, ...job }: BenchJob & { seconds: (row: number) => number }): Promise<string> {
+    const agent = { activity: 'agent', task_queue: 'bench-activities' };
+    const handle = await this.start({ ...job, seconds, agent });
+    const { verdict, failures } = await handle.result();
+    if (verdict !== 'succeeded') {
+      throw new Error(`${handle.jobId}: ${verdict}: ${JSON.stringify(failures)}`);
+    }
+    return handle.jobId;
+  }
+
+  /** Starts a job whose agents, if none is named, are who reports. */
+  async start({
+    rows,
+    inFlight,
+    seconds = () => 0,
+    agent = { external: true },
+  }: BenchJob & { seconds?: (row: number) => number; agent?: AgentSpec }): Promise<JobHandle> {
+    const jobId = `ours-${(this.#jobs += 1)}`;
+    const csv_path = join(this.folder, `${jobId}.csv`);
     const lines = Array.from({ length: rows }, (_, row) => `r${row},${seconds(row)}\n`);
-    await writeFile(path, `id,seconds\n${lines.join('')}`);
-    return path;
+    await writeFile(csv_path, `id,seconds\n${lines.join('')}`);
+    const spec = { csv_path, instruction: '{seconds}', id_column: 'id', agent };
+    return this.jobs.start({ ...spec, max_concurrency: inFlight }, { jobId });
+  }
+
+  async bareJob({ rows, inFlight, external }: BenchJob & { external: boolean }) {
+    const jobId = `bare-${(this.#jobs += 1)}`;
+    const handle = await this.client.workflow.start('bareParent', {
+      workflowId: jobId,
+      taskQueue: 'bench-bare',
+      args: [jobId, rows, inFlight, external],
+    });
+    return { jobId, handle };
   }
 
   async close(): Promise<void> {

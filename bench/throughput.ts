@@ -1,7 +1,7 @@
-import type { BenchSite } from './site.js';
 import { cpuSeconds } from './processes.js';
+import type { BenchSite } from './site.js';
 
-/** What it took to get through a number of rows. */
+/** What it took to get through a number of rows with instant agents. */
 export interface Pass {
   rowsPerSecond: number;
   /** CPU milliseconds for each row. */
@@ -9,45 +9,24 @@ export interface Pass {
   serverCpu: number;
 }
 
-let passes = 0;
-
-/** Instant agents, by our job. */
 export async function ourPass(site: BenchSite, rows: number, inFlight: number): Promise<Pass> {
-  const name = `ours-${(passes += 1)}`;
-  const csv_path = await site.input(name, rows, () => 0);
   return measured(site, site.worker.pid, rows, async () => {
-    const job = await site.jobs.start(
-      {
-        csv_path,
-        instruction: '{seconds}',
-        id_column: 'id',
-        agent: { activity: 'agent', task_queue: 'bench-activities' },
-        max_concurrency: inFlight,
-      },
-      { jobId: name },
-    );
-    const { verdict } = await job.result();
-    if (verdict !== 'succeeded') throw new Error(`${name}: ${verdict}`);
+    await site.job({ rows, seconds: () => 0, inFlight });
   });
 }
 
-/** Instant agents, by the bare minimum. */
 export async function barePass(site: BenchSite, rows: number, inFlight: number): Promise<Pass> {
-  const workflowId = `bare-${(passes += 1)}`;
-  return measured(site, site.bare.pid, rows, () =>
-    site.client.workflow.execute('bareParent', {
-      workflowId,
-      taskQueue: 'bench-bare',
-      args: [workflowId, rows, inFlight],
-    }),
-  );
+  return measured(site, site.bare.pid, rows, async () => {
+    const { handle } = await site.bareJob({ rows, inFlight, external: false });
+    await handle.result();
+  });
 }
 
 async function measured(
   site: BenchSite,
   worker: number,
   rows: number,
-  work: () => Promise<unknown>,
+  work: () => Promise<void>,
 ): Promise<Pass> {
   const pids = [worker, site.server.pid];
   const before = pids.map(cpuSeconds);

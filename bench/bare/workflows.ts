@@ -18,20 +18,25 @@ const { instant } = proxyActivities<{ instant(item: { workflow_id: string }): Pr
   startToCloseTimeout: '1 minute',
 });
 
-export async function bareParent(jobId: string, count: number, inFlight: number): Promise<void> {
+/** @param external whether nobody works on the items but who reports. */
+export async function bareParent(
+  jobId: string,
+  count: number,
+  inFlight: number,
+  external: boolean,
+): Promise<void> {
   let running = 0;
   for (let row = 0; row < count; row += 1) {
     await condition(() => running < inFlight);
     running += 1;
-    void startChild(bareChild, { workflowId: `${jobId}/${row}`, args: [row] })
+    void startChild(bareChild, { workflowId: `${jobId}/${row}`, args: [external] })
       .then((child) => child.result())
       .then(() => (running -= 1));
   }
   await condition(() => running === 0);
 }
 
-/** An agent that is an activity, or, where there is none, somebody who only reports. */
-export async function bareChild(_row: number, external = false): Promise<unknown> {
+export async function bareChild(external: boolean): Promise<unknown> {
   let result: unknown;
   setHandler(report, (reported) => void (result = reported));
   if (!external) await instant({ workflow_id: workflowInfo().workflowId });

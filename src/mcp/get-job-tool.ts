@@ -1,5 +1,6 @@
 import type { McpServer } from '@modelcontextprotocol/server';
 import { connected } from '../cli/server.js';
+import { within } from './call-time.js';
 import { jobId, toolArguments, waitSeconds } from './arguments.js';
 import { jobAnswer, jobAnswerSchema, startAnswer } from './job-answer.js';
 import type { JobStarts } from './job-starts.js';
@@ -22,8 +23,7 @@ export function addGetJob(server: McpServer, starts: JobStarts): void {
     },
     async ({ job_id, wait_seconds = 0 }, context) =>
       answering(async () => {
-        const time = AbortSignal.timeout(Math.round(wait_seconds * 1000));
-        const over = AbortSignal.any([context.mcpReq.signal, time]);
+        const over = within(wait_seconds, context.mcpReq.signal);
         const start = starts.find(job_id);
         if (start !== undefined) {
           const started = await until(

@@ -2,6 +2,7 @@ import type { McpServer } from '@modelcontextprotocol/server';
 import { UsageError } from '../cli/errors.js';
 import { connected } from '../cli/server.js';
 import { DEFAULT_WAIT_SECONDS, toolArguments, waitSeconds } from './arguments.js';
+import { within } from './call-time.js';
 import { clientName, clientRoot } from './client.js';
 import { enclosingJob } from './enclosing-job.js';
 import { STATUS_HELP, jobAnswer, jobAnswerSchema, startAnswer } from './job-answer.js';
@@ -40,8 +41,8 @@ export function addSpawn(server: McpServer, starts: JobStarts, allowNested: bool
         const root = clientRoot(server, context);
         if (typeof root !== 'string') return root;
         const { signal } = context.mcpReq;
-        const over = AbortSignal.any([signal, timeout(wait_seconds)]);
-        const inTime = AbortSignal.any([signal, timeout(Math.max(wait_seconds, START_SECONDS))]);
+        const over = within(wait_seconds, signal);
+        const inTime = within(Math.max(wait_seconds, START_SECONDS), signal);
         const job = await readSpec(given, { name: clientName(server, context), root });
         const start = starts.begin(job.jobId, job);
         const started = await until(
@@ -64,10 +65,6 @@ export function addSpawn(server: McpServer, starts: JobStarts, allowNested: bool
 
 /** A start that fails is to be told at once, also where the job's end is not waited for. */
 const START_SECONDS = DEFAULT_WAIT_SECONDS;
-
-function timeout(seconds: number): AbortSignal {
-  return AbortSignal.timeout(Math.round(seconds * 1000));
-}
 
 /** @throws {UsageError} */
 async function refuseWithinJob(): Promise<void> {
