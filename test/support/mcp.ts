@@ -66,7 +66,8 @@ export class McpClient {
         Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined),
       ),
       cwd,
-      stderr: 'ignore',
+      // Where it breaks, the reason is there.
+      stderr: 'inherit',
     });
     await client.connect(transport);
     return new McpClient(client, transport);
