@@ -1,17 +1,14 @@
-import type { AgentJobs, AgentSpec, JobStatus } from '../client.js';
+import type { AgentJobs, JobStatus } from '../client.js';
 import { hasEnded } from './job-report.js';
 import { jobStatuses } from './job-statuses.js';
 import type { Interruption } from './interruption.js';
 import { progressView } from './progress-view.js';
-import { WorkerNotice } from './worker-notice.js';
+import { type Attended, WorkerNotice } from './worker-notice.js';
 
 /** What is known of a job that is followed. */
-export interface Followed {
-  agent?: AgentSpec | undefined;
+interface Followed extends Attended {
   /** Rows, known before the job has opened its input. */
   total?: number;
-  /** Called in place of a notice where a job is not picked up, with what is to be used to say so. */
-  onUnattended?: (say: (text: string) => void) => Promise<void>;
 }
 
 /**

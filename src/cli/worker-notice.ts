@@ -1,19 +1,25 @@
-import type { AgentJobs, JobStatus } from '../client.js';
-import type { Followed } from './follow.js';
+import type { AgentJobs, AgentSpec, JobStatus } from '../client.js';
 
 const PATIENCE_MS = 5000;
 const START_ONE = 'To start one: agent-jobs worker';
+
+/** A job that somebody should work on. */
+export interface Attended {
+  agent?: AgentSpec | undefined;
+  /** Called in place of a notice where a job is not picked up, with what is to be used to say so. */
+  onUnattended?: (say: (text: string) => void) => Promise<void>;
+}
 
 /** Says, once, that nobody works on a job: it would wait for ever without a word. */
 export class WorkerNotice {
   readonly #jobs: AgentJobs;
   readonly #jobId: string;
-  readonly #followed: Followed;
+  readonly #followed: Attended;
   readonly #say: (text: string) => void;
   #said = false;
   #unansweredSince: number | undefined;
 
-  constructor(jobs: AgentJobs, jobId: string, followed: Followed, say: (text: string) => void) {
+  constructor(jobs: AgentJobs, jobId: string, followed: Attended, say: (text: string) => void) {
     this.#jobs = jobs;
     this.#jobId = jobId;
     this.#followed = followed;
@@ -51,7 +57,7 @@ export class WorkerNotice {
 /** @returns that no worker takes the work of a job, where that is certain. */
 export async function unattendedNotice(
   jobs: AgentJobs,
-  agent: Followed['agent'],
+  agent: Attended['agent'],
   taskQueue: string = jobs.taskQueue,
 ): Promise<string | undefined> {
   // Not every server lets everybody ask; a job that has been started goes on all the same.
