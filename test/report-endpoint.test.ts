@@ -85,6 +85,17 @@ test('it listens on loopback, and takes no other host and no page of a browser',
   }
 });
 
+test('what came before anybody listened is told to who does', async () => {
+  const { reports, token, deliveries } = run();
+  const told: string[] = [];
+  const sent = send(token, {});
+  await until('the report is on its way', () => deliveries.length > 0);
+  deliveries[0]!('delivered');
+  await sent;
+  reports.onDelivered = () => told.push('delivered');
+  assert.deepEqual(told, ['delivered']);
+});
+
 test('without a token of a run there is nothing to be learned', async () => {
   const { token } = run();
   const attempts: [string | undefined, Sent][] = [

@@ -5,8 +5,8 @@ import { WORKER_SHUTDOWN_FAILURE } from '../messages.js';
 import type { RunReports } from '../report/run-reports.js';
 import type { AgentRun } from './contract.js';
 
-/** Why a process of a run is over. */
-export type Why = 'exited' | 'timed_out' | 'exhausted' | 'cancelled' | 'shut_down';
+/** Why a process of a run is over; `stays`: it goes on after its report. */
+export type Why = 'exited' | 'timed_out' | 'exhausted' | 'stays' | 'cancelled' | 'shut_down';
 
 /** Waits until the agent has exited, or has to be ended. */
 export async function endOfAgent(
@@ -16,8 +16,12 @@ export async function endOfAgent(
   drained: AbortSignal,
 ): Promise<Why> {
   const end = new End(drained);
+  let stays: NodeJS.Timeout | undefined;
   try {
     void agent.exited.then(() => end.settle('exited'));
+    reports.onDelivered = () => {
+      stays ??= setTimeout(() => end.settle('stays'), limits.exit_grace_seconds * 1000);
+    };
     reports.onExhausted = () => end.settle('exhausted');
     const first = await end.within(limits.max_runtime_seconds, 'timed_out');
     if (first !== 'exited' || reports.reported || !(await agent.alive())) return first;
@@ -26,6 +30,8 @@ export async function endOfAgent(
     if (reports.reported) return first;
     return await end.within(limits.report_grace_seconds, 'exited');
   } finally {
+    reports.onDelivered = undefined;
+    clearTimeout(stays);
     end.close();
   }
 }

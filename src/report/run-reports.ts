@@ -49,6 +49,8 @@ export class RunReports {
   #onIdle: (() => void) | undefined;
   #onFirst: (() => void) | undefined;
   #onExhausted: (() => void) | undefined;
+  #onDelivered: (() => void) | undefined;
+  #delivered = false;
 
   constructor(
     run: ReportedRun,
@@ -71,9 +73,20 @@ export class RunReports {
     this.#onFirst = callback;
   }
 
-  /** Calls back when so many reports were refused that the agent is not to go on. */
+  /** Calls back when the item has the report, at once where it has it already. */
+  set onDelivered(callback: (() => void) | undefined) {
+    this.#onDelivered = callback;
+    if (this.#delivered) callback?.();
+  }
+
+  /** Calls back when so many reports were refused that the agent is not to go on, also at once. */
   set onExhausted(callback: (() => void) | undefined) {
     this.#onExhausted = callback;
+    if (this.#exhausted) callback?.();
+  }
+
+  get #exhausted(): boolean {
+    return this.refused >= MAX_REFUSED_REPORTS && !this.reported;
   }
 
   async receive(body: unknown): Promise<RunAnswer> {
@@ -100,6 +113,8 @@ export class RunReports {
     }
     switch (delivery) {
       case 'delivered':
+        this.#delivered = true;
+        this.#onDelivered?.();
         return duplicate ? { accepted: true, duplicate } : { accepted: true };
       case 'settled':
         return this.#refuse(refusal('the item is settled: its outcome is fixed'), 'conflict');
@@ -159,7 +174,7 @@ export class RunReports {
     if (because !== 'undelivered') this.lastRefusal = describeErrors(errors);
     if (because === 'invalid') {
       this.refused += 1;
-      if (this.refused >= MAX_REFUSED_REPORTS && !this.reported) this.#onExhausted?.();
+      if (this.#exhausted) this.#onExhausted?.();
     }
     return { accepted: false, errors, because };
   }

@@ -114,11 +114,9 @@ export async function agentJobItem(input: ItemInput): Promise<Outcome> {
     cancelled = true;
   }
 
-  return CancellationScope.nonCancellable(async () => {
-    // The job has to know of the stop before it learns that this item has ended.
-    await stopSent;
-    return close(input, view.attempt, inbox, tally, end, cancelled);
-  });
+  // The job has to know of the stop before it learns that this item has ended.
+  if (stopSent !== undefined) await stopSent;
+  return close(input, view.attempt, inbox, tally, end, cancelled);
 }
 
 /** One attempt: its runs, and the grace for a report that travels apart from the agent. */
@@ -204,6 +202,11 @@ async function stopJob(itemId: string): Promise<void> {
   }
 }
 
+/** Also where the item is cancelled meanwhile: the result counts. */
+function save(result: Parameters<typeof saveResult>[0]): Promise<string> {
+  return CancellationScope.nonCancellable(() => saveResult(result));
+}
+
 /** Closes the workflow with its outcome: the one place where outcomes are made. */
 async function close(
   input: ItemInput,
@@ -227,7 +230,7 @@ async function close(
       ...closing,
       result: inline
         ? { inline: result }
-        : { stored: await saveResult({ job_id, store_id, row_index, result }) },
+        : { stored: await save({ job_id, store_id, row_index, result }) },
       reported_at,
       ...tally.patch,
     };

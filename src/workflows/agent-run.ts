@@ -29,7 +29,8 @@ const HEARTBEAT_TIMEOUT = '20 seconds';
 
 /**
  * Runs the agent process once and waits for its end, also where its report has come already: a slot
- * is free only when the agent has exited. An agent that does not exit after its report is ended.
+ * is free only when the agent has exited. An agent that does not exit after its report is ended, by its
+ * worker where the report came that way: a timer for each row would be the server's work.
  */
 export async function runProcess(
   input: ItemInput,
@@ -63,6 +64,7 @@ export async function runProcess(
     () => runAgent({ job_id, store_id, item_id, row_index, attempt, run, limits }),
     inbox,
     limits.exit_grace_seconds,
+    () => inbox.accepted !== undefined && inbox.accepted.run !== run,
   );
   if ('value' in end) {
     const { undelivered_report: report } = end.value;
@@ -111,11 +113,12 @@ export async function runOwnActivity(
 
 type Settled<T> = { value: T } | { error: unknown };
 
-/** Waits for the activity's end; once a report is accepted, only for so long. */
+/** Waits for the activity's end; once it should come, only for so long. */
 async function endOf<T>(
   start: () => Promise<T>,
   inbox: ReportInbox,
   exitGraceSeconds: number,
+  shouldEnd = () => inbox.accepted !== undefined,
 ): Promise<Settled<T>> {
   let settled: Settled<T> | undefined;
   const scope = new CancellationScope();
@@ -131,7 +134,7 @@ async function endOf<T>(
   );
   const isSettled = () => settled !== undefined;
   try {
-    await condition(() => isSettled() || inbox.accepted !== undefined);
+    await condition(() => isSettled() || shouldEnd());
     if (!isSettled() && !(await condition(isSettled, exitGraceSeconds * 1000))) {
       scope.cancel();
       await condition(isSettled);

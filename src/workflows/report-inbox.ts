@@ -11,6 +11,8 @@ export interface AcceptedReport {
   result: Json;
   stop: boolean;
   reported_at: string;
+  /** The run that it names: one that came by the endpoint of the run's worker names it. */
+  run: number | undefined;
 }
 
 /**
@@ -42,9 +44,9 @@ export class ReportInbox {
     if ('errors' in checked) return this.#refuse(checked.errors);
     const problem = this.#mismatch(checked.report);
     if (problem !== undefined) return this.#refuse(refusal(problem).errors);
-    const { result, stop = false } = checked.report;
+    const { result, stop = false, run } = checked.report;
     if (this.accepted === undefined) {
-      this.accepted = { result, stop, reported_at: new Date().toISOString() };
+      this.accepted = { result, stop, reported_at: new Date().toISOString(), run };
       return { accepted: true };
     }
     if (deepCompareStrict(this.accepted.result, result)) return { accepted: true, duplicate: true };
