@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import type { CodexHosts } from '../agent/codex-host/codex-hosts.js';
 import type { ThreadStartParams } from '../agent/codex-host/protocol.js';
 import { RpcClosed, RpcError } from '../agent/codex-host/rpc.js';
@@ -31,7 +32,7 @@ export async function startHosted(
   if (!('preset' in agent)) return undefined;
   const program = PROGRAMS[agent.preset];
   const args = program.hosting?.args(agent.args ?? []);
-  if (args === undefined) return undefined;
+  if (args === undefined || !(await isFolder(own.workdir))) return undefined;
   const found = await argumentsFor(program);
   if (!(await hostingOffered(program))) return undefined;
   const command = {
@@ -60,6 +61,12 @@ export async function startHosted(
     }
   }
   return undefined;
+}
+
+/** Codex takes a thread also where there is no such folder. */
+async function isFolder(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isDirectory() === true;
 }
 
 function threadOf(own: RunSurroundings & AgentTask, reports: RunReports): ThreadStartParams {

@@ -1,12 +1,15 @@
 /** The real Codex as a host of many rows' agents: one process for a job, and what becomes of it. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { stringify } from 'csv-stringify/sync';
+import { AgentJobs } from '../../src/client.js';
 import type { JobSpec, Json } from '../../src/job.js';
 import { isGone, isGroupGone, pidsIn } from '../support/processes.js';
 import { Site, until } from '../support/site.js';
+import { WorkerProcess } from '../support/worker-process.js';
 import { type Mocked, mockedPrograms } from './mocked.js';
 
 let site: Site;
@@ -16,6 +19,8 @@ let starts: string;
 before(async () => {
   site = await Site.open();
   mocked = await mockedPrograms(site.folder);
+  // A repository is what Codex would note as trusted.
+  execFileSync('git', ['init', '-q', site.folder]);
   starts = join(site.folder, 'starts');
   const bin = join(site.folder, 'bin');
   const real = process.env['PATH']!.split(delimiter)[0]!;
@@ -29,6 +34,7 @@ before(async () => {
   process.env['TEMPORAL_SECRET'] = 'not for agents';
 });
 after(async () => {
+  WorkerProcess.killAll();
   await site.close();
   await mocked.close();
 });
@@ -183,6 +189,7 @@ test('at its deadline a run ends with all that it has started, and the others go
   const left = await pidsIn(pids);
   assert.equal(left.length, 2);
   for (const pid of left) assert.ok(await isGone(pid));
+  await noModelAsked();
   assert.equal((await started()).hosts.length, 1);
 });
 
@@ -190,7 +197,7 @@ test('cancelling the job ends its turns and their commands', async () => {
   const pids = join(site.folder, 'cancel.pids');
   const { job, rows } = await start(
     Object.fromEntries(
-      ['a', 'b', 'c'].map((id) => [id, command(`echo $$ >>${pids}; sleep 600`, 30_000)]),
+      ['a', 'b', 'c'].map((id) => [id, `${command(`echo $$ >>${pids}; sleep 600`)} THEN hang`]),
     ),
     codex(...FREE),
   );
@@ -201,6 +208,7 @@ test('cancelling the job ends its turns and their commands', async () => {
   await job.cancel();
   for (const { status } of Object.values(await rows())) assert.equal(status, 'cancelled');
   for (const pid of running) assert.ok(await isGone(pid));
+  await noModelAsked();
 });
 
 test('the key of the environment is for memory alone; a model that runs code has the tool', async () => {
@@ -214,6 +222,15 @@ test('the key of the environment is for memory alone; a model that runs code has
   }
   assert.equal((await started()).hosts.length, 1);
   assert.ok(!(await readdir(mocked.codexHome)).includes('auth.json'));
+  // Nor has any job before made a folder a trusted one.
+  const config = await readFile(join(mocked.codexHome, 'config.toml'), 'utf8');
+  assert.doesNotMatch(config, /trust/);
+});
+
+test('a folder that is not there is told', async () => {
+  const workdir = join(site.folder, 'none');
+  const { rows } = await start({ a: 'report 1' }, { agent: { preset: 'codex', workdir } });
+  assert.match((await rows())['a']!.last_error, /the working directory .*none is not there/);
 });
 
 test('arguments that a host does not take have a process for each row', async () => {
@@ -223,6 +240,32 @@ test('arguments that a host does not take have a process for each row', async ()
   const { hosts, rows: processes } = await started();
   assert.deepEqual([hosts.length, processes.length], [0, 2]);
 });
+
+test('a host ends with a worker that is killed', async () => {
+  await started();
+  const taskQueue = `${site.taskQueue}-killed`;
+  const env = { ...site.processEnv, AGENT_JOBS_TASK_QUEUE: taskQueue };
+  const worker = await WorkerProcess.start(env, { cwd: site.folder });
+  const jobs = new AgentJobs({ client: site.client, taskQueue, storeFolder: site.storeFolder });
+  const { requests } = mocked.codexModel;
+  const askedBefore = requests.length;
+  const job = await jobs.start({
+    csv_path: await site.file('killed.csv', 'directive\nhang\n'),
+    instruction: 'MODEL {directive}',
+    agent: { preset: 'codex' },
+  });
+  await until('its model is asked', () => requests.length > askedBefore);
+  const [host] = (await started()).hosts;
+  await worker.kill();
+  await until('the host is gone', () => isGroupGone(host!));
+  await site.client.workflow.getHandle(job.jobId).terminate();
+});
+
+/** That no turn goes on. */
+async function noModelAsked(): Promise<void> {
+  const { unanswered } = mocked.codexModel;
+  await until('no model is asked any more', () => unanswered.size === 0, 3000);
+}
 
 /** Processes of this command line. */
 async function sleeping(commandLine: string): Promise<number> {

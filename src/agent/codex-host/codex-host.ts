@@ -11,6 +11,7 @@ import type { AgentExit } from '../running-agent.js';
 import { ANSWER_MS, type Host, HostedRun, type HostedTask } from './hosted-run.js';
 import {
   NOT_WANTED,
+  type SandboxPolicy,
   type ThreadStartParams,
   type ThreadStartResponse,
   type ToolCallParams,
@@ -19,8 +20,8 @@ import { RpcClosed, RpcPeer } from './rpc.js';
 
 /** Without a run, a host takes memory for nothing. */
 const IDLE_MS = 15_000;
-/** A host keeps something of every thread that it had. */
-const MAX_THREADS = 500;
+/** Codex keeps a thread that has ended for half an hour, with close to a megabyte. */
+const MAX_THREADS = 200;
 /** The variable that `codex exec` takes its key from, and `codex app-server` does not. */
 const KEY_VARIABLE = 'CODEX_API_KEY';
 const KEY_IN_MEMORY = ['-c', 'cli_auth_credentials_store="ephemeral"'];
@@ -39,6 +40,8 @@ export class CodexHost implements Host {
   /** By the IDs of its threads and turns: by the turn that it was for, a thread's thread is known. */
   readonly #owners = new Map<string, HostedRun>();
   readonly #runs = new Set<HostedRun>();
+  /** What its agents may do beside reading, where that is settled for all folders. */
+  #sandboxPolicy: SandboxPolicy | undefined;
   #threads = 0;
   /** Runs that are being begun. */
   #beginning = 0;
@@ -119,9 +122,10 @@ export class CodexHost implements Host {
     this.#beginning += 1;
     clearTimeout(this.#idle);
     try {
-      const answer = await this.ask('thread/start', thread, ANSWER_MS);
-      const { id } = (answer as ThreadStartResponse).thread;
-      const run = new HostedRun(this, id, task);
+      const policy = this.#sandboxPolicy;
+      const { id } = (await this.#thread(policy ? { ...thread, sandbox: 'read-only' } : thread))
+        .thread;
+      const run = new HostedRun(this, id, task, policy);
       this.#runs.add(run);
       this.#owners.set(id, run);
       return run;
@@ -165,7 +169,29 @@ export class CodexHost implements Host {
     await this.ask('initialize', { clientInfo, capabilities }, ANSWER_MS);
     this.#rpc.notify('initialized');
     if (key) await this.ask('account/login/start', { type: 'apiKey', apiKey: key }, ANSWER_MS);
+    await this.#learnSandbox();
     this.#rest();
+  }
+
+  /**
+   * A thread that may write has its folder noted in the user's configuration as one to be trusted, with the
+   * settings that lie in it. So threads begin with reading alone, and their turn may do what a thread in no
+   * folder may, by the settings.
+   */
+  async #learnSandbox(): Promise<void> {
+    const { thread, sandbox, activePermissionProfile } = await this.#thread({
+      ephemeral: true,
+      approvalPolicy: 'never',
+    });
+    await this.ask('thread/unsubscribe', { threadId: thread.id }, ANSWER_MS);
+    if (activePermissionProfile !== null && activePermissionProfile.id !== ':read-only') {
+      throw new Error('a set of permissions cannot be given to a turn as a sandbox');
+    }
+    if (sandbox.type !== 'readOnly') this.#sandboxPolicy = sandbox;
+  }
+
+  async #thread(params: object): Promise<ThreadStartResponse> {
+    return (await this.ask('thread/start', params, ANSWER_MS)) as ThreadStartResponse;
   }
 
   #rest(): void {

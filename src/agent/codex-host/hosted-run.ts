@@ -6,7 +6,7 @@ import { endProcesses, marked } from '../end-processes.js';
 import { OutputTail } from '../output-tail.js';
 import type { AgentExit, RunningAgent } from '../running-agent.js';
 import { execEvent } from './exec-events.js';
-import type { ToolCallParams, ToolCallResponse } from './protocol.js';
+import type { SandboxPolicy, ToolCallParams, ToolCallResponse } from './protocol.js';
 import { RpcError } from './rpc.js';
 
 /** As of an agent that is a process. */
@@ -49,7 +49,7 @@ export class HostedRun implements RunningAgent {
   #over = false;
   #usage: Event | undefined;
 
-  constructor(host: Host, thread: string, task: HostedTask) {
+  constructor(host: Host, thread: string, task: HostedTask, sandboxPolicy?: SandboxPolicy) {
     this.#host = host;
     this.#thread = thread;
     this.#task = task;
@@ -60,7 +60,7 @@ export class HostedRun implements RunningAgent {
         resolve(exit);
       };
     });
-    this.#begun = this.#begin();
+    this.#begun = this.#begin(sandboxPolicy);
   }
 
   /** Takes what the host tells of one of its threads. */
@@ -125,10 +125,11 @@ export class HostedRun implements RunningAgent {
     await endProcesses(marked(this.#task.mark));
   }
 
-  async #begin(): Promise<void> {
+  async #begin(sandboxPolicy: SandboxPolicy | undefined): Promise<void> {
     const input = [{ type: 'text', text: this.#task.prompt, text_elements: [] }];
     try {
-      await this.#host.ask('turn/start', { threadId: this.#thread, input }, ANSWER_MS);
+      const turn = { threadId: this.#thread, input, sandboxPolicy };
+      await this.#host.ask('turn/start', turn, ANSWER_MS);
     } catch (error) {
       this.lost({ exit_code: 1, signal: null }, (error as Error).message);
     }

@@ -24,6 +24,14 @@ export interface ThreadStartParams {
 
 export interface ThreadStartResponse {
   thread: { id: string };
+  sandbox: SandboxPolicy;
+  /** A named set of permissions, of which `sandbox` may be but a likeness. */
+  activePermissionProfile: { id: string } | null;
+}
+
+/** Passed on as it comes. */
+export interface SandboxPolicy {
+  type: string;
 }
 
 export interface ToolCallParams {
