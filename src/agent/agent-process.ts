@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { stat } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
+import { eachLine } from './each-line.js';
 import { type Condemned, endProcesses, marked, signalIfThere } from './end-processes.js';
 import type { Guard } from './guard.js';
 import { OutputTail } from './output-tail.js';
@@ -73,7 +73,7 @@ export class AgentProcess implements RunningAgent {
     // A signal that cannot be sent is an error event, too.
     child.on('error', () => {});
     child.stdout!.on('data', (chunk: Buffer) => this.output.add(chunk));
-    if (onLine !== undefined) createInterface({ input: child.stdout! }).on('line', onLine);
+    if (onLine !== undefined) eachLine(child.stdout!, onLine);
     child.stderr!.on('data', (chunk: Buffer) => {
       this.output.add(chunk);
       this.errors.add(chunk);

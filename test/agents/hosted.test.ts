@@ -107,8 +107,13 @@ test('one process runs all rows, and ends with its worker', async () => {
   assert.deepEqual(await readdir(join(site.folder, 'worker-notes')), []);
 });
 
-test('a run reports for itself alone', async () => {
+test('a result may hold what is a line end elsewhere', async () => {
   await site.worker();
+  const { rows } = await start({ a: String.raw`report "a\u2028b\u0085\r\nc"` });
+  assert.equal((await rows())['a']!.result, 'a\u2028b\u0085\r\nc');
+});
+
+test('a run reports for itself alone', async () => {
   const { job, rows } = await start({
     thief: `call report_agent_job_result {"item_id":"owner","result":"stolen"}`,
     owner: `${command('sleep 2', 5000)} THEN report "own"`,

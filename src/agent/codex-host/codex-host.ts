@@ -201,7 +201,7 @@ export class CodexHost implements Host {
   }
 
   #notified(method: string, params: ReturnType<typeof object>): void {
-    const thread = text(params['threadId']) || text(object(params['thread'])['id']);
+    const thread = text(params['threadId']);
     const turn = object(params['turn']);
     const run = this.#owners.get(thread) ?? this.#owners.get(text(turn['rootTurnId']));
     if (run === undefined) return;

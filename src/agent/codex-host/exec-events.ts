@@ -12,8 +12,6 @@ export function execEvent(
   usage: Event | undefined,
 ): Event | undefined {
   switch (method) {
-    case 'thread/started':
-      return { type: 'thread.started', thread_id: object(params['thread'])['id'] };
     case 'turn/started':
       return { type: 'turn.started' };
     case 'turn/completed':

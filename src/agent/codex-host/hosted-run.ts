@@ -12,7 +12,7 @@ import { RpcError } from './rpc.js';
 /** As of an agent that is a process. */
 const OUTPUT_BYTES = 1024 * 1024;
 /** A server that takes longer than this for a request does not work. */
-export const ANSWER_MS = 120_000;
+export const ANSWER_MS = 60_000;
 /** The same for ending a run, which others wait for. */
 const END_MS = 30_000;
 
@@ -60,12 +60,13 @@ export class HostedRun implements RunningAgent {
         resolve(exit);
       };
     });
+    this.#emit({ type: 'thread.started', thread_id: thread });
     this.#begun = this.#begin(sandboxPolicy);
   }
 
   /** Takes what the host tells of one of its threads. */
   notified(method: string, params: Event): void {
-    const thread = text(params['threadId']) || this.#thread;
+    const thread = text(params['threadId']);
     if (method === 'turn/started') this.#turns.set(thread, text(object(params['turn'])['id']));
     if (method === 'turn/completed') this.#turns.set(thread, undefined);
     // As in the events of `exec`, what threads of the agent's own do is not told.

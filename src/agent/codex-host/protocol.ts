@@ -45,8 +45,9 @@ export interface ToolCallResponse {
   success: boolean;
 }
 
-/** What is sent a piece at a time, and again as a whole. */
+/** What is of no use here, or is sent a piece at a time and again as a whole. */
 export const NOT_WANTED = [
+  'thread/started',
   'item/agentMessage/delta',
   'item/plan/delta',
   'item/reasoning/summaryTextDelta',
