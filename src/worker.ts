@@ -5,6 +5,7 @@ import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { createControlActivities } from './activities/control.js';
 import { OpenJobs } from './activities/open-jobs.js';
 import { createAgentActivities } from './activities/run-agent.js';
+import { CodexHosts } from './agent/codex-host/codex-hosts.js';
 import { Guard } from './agent/guard.js';
 import { RunNotes } from './agent/leftovers.js';
 import { dataConverter } from './data-converter.js';
@@ -58,6 +59,7 @@ export async function startWorker(options: AgentJobsWorkerOptions): Promise<Agen
   const notes = await openNotes(options.notesFolder);
   const endpoint = await ReportEndpoint.listen();
   const guard = new Guard();
+  const hosts = new CodexHosts(guard, notes);
   const drain = new AbortController();
   // Each agent listens.
   setMaxListeners(0, drain.signal);
@@ -90,6 +92,7 @@ export async function startWorker(options: AgentJobsWorkerOptions): Promise<Agen
         jobs,
         endpoint,
         guard,
+        hosts,
         notes,
         drained: drain.signal,
       }),
@@ -109,6 +112,7 @@ export async function startWorker(options: AgentJobsWorkerOptions): Promise<Agen
       await Promise.all([control.run(), agents.run()]);
     } finally {
       shutdown();
+      await hosts.close();
       guard.close();
       await endpoint.close();
       await client.connection.close();

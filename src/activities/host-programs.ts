@@ -1,5 +1,5 @@
 import { inherited } from '../agent/environment.js';
-import { type Examined, examine } from '../agent/presets/examine.js';
+import { type Examined, examine, runner } from '../agent/presets/examine.js';
 import { type AgentProgram, PROGRAMS } from '../agent/presets/program.js';
 import type { AgentSpec } from '../job.js';
 
@@ -15,6 +15,19 @@ export async function onThisHost(program: AgentProgram): Promise<Examined> {
   const found = await examining;
   if ('problem' in found) examined.delete(program);
   return found;
+}
+
+const offering = new Map<AgentProgram, Promise<boolean>>();
+
+/** Whether one process of the installed program can run the agents of many rows. */
+export function hostingOffered(program: AgentProgram): Promise<boolean> {
+  let asking = offering.get(program);
+  if (asking === undefined) {
+    const run = runner(program, inherited(program.passEnv(process.env)));
+    asking = program.hosting?.offered(run) ?? Promise.resolve(false);
+    offering.set(program, asking);
+  }
+  return asking;
 }
 
 /** @returns why this host cannot run the agent, where it is a program that is known; else undefined. */

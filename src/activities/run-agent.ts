@@ -1,20 +1,21 @@
 import { dirname } from 'node:path';
 import { Context } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
-import { AgentProcess, CannotStart } from '../agent/agent-process.js';
+import { CannotStart } from '../agent/agent-process.js';
 import { endProcesses, marked } from '../agent/end-processes.js';
 import { GitError } from '../agent/git.js';
+import type { CodexHosts } from '../agent/codex-host/codex-hosts.js';
 import type { Guard } from '../agent/guard.js';
 import type { RunNotes } from '../agent/leftovers.js';
-import type { EventReader } from '../agent/presets/program.js';
 import { Workplace } from '../agent/workplace.js';
 import { type Json, type ProcessAgent, clip, isProcess } from '../job.js';
 import { itemWorkflowId } from '../messages.js';
 import { deliver } from '../report/delivery.js';
 import type { ReportEndpoint } from '../report/endpoint.js';
 import { RunReports } from '../report/run-reports.js';
-import { agentCommand } from './agent-command.js';
+import { type StartedAgent, startProcess } from './agent-command.js';
 import type { AgentActivities, AgentEnd, AgentRun } from './contract.js';
+import { startHosted } from './hosted-agent.js';
 import type { OpenJob, OpenJobs } from './open-jobs.js';
 import { type Why, endOfAgent, giveBack } from './run-end.js';
 import { RunLog } from './run-log.js';
@@ -29,6 +30,8 @@ export interface AgentHost {
   jobs: OpenJobs;
   endpoint: ReportEndpoint;
   guard: Guard;
+  /** Processes that run the agents of many rows. */
+  hosts: CodexHosts;
   /** Where runs are noted for the worker that starts after this one. */
   notes: RunNotes | undefined;
   /** Aborts when a worker that shuts down has waited long enough for its agents. */
@@ -113,7 +116,7 @@ async function inWorkplace(own: Run): Promise<AgentEnd> {
 
 async function agentEnd(own: Run, cwd: string): Promise<AgentEnd> {
   const { host, run, reports, log } = own;
-  const { agent, reader } = await start(own, cwd);
+  const { agent, told } = await start(own, cwd);
   log.add('agent', agent.output);
   let why: Why;
   try {
@@ -124,7 +127,7 @@ async function agentEnd(own: Run, cwd: string): Promise<AgentEnd> {
   const undelivered = await reports.finish(host.drained);
   const patch = await savePatch(own);
   if (!reports.reported) giveBack(why);
-  const { message, usage, failure_class } = reader?.told(agent.errors.text()) ?? {};
+  const { message, usage, failure_class } = told?.() ?? {};
   return {
     ...(why === 'timed_out' || why === 'exhausted'
       ? { kind: why }
@@ -139,15 +142,9 @@ async function agentEnd(own: Run, cwd: string): Promise<AgentEnd> {
   };
 }
 
-/** A run under way, and who reads its output where it is a program that is known. */
-interface StartedAgent {
-  agent: AgentProcess;
-  reader: EventReader | undefined;
-}
-
 async function start(own: Run, workdir: string): Promise<StartedAgent> {
-  const { host, run, agent, job, row, token, place } = own;
-  const { command, reader } = await agentCommand({
+  const { host, run, agent, job, row, reports, token, place } = own;
+  const task = {
     run,
     agent,
     endpoint: host.endpoint,
@@ -157,10 +154,9 @@ async function start(own: Run, workdir: string): Promise<StartedAgent> {
     output_schema: job.record.spec.output_schema,
     rowFile: place.rowFile,
     workdir,
-  });
-  const process = await AgentProcess.start(command, host.guard);
-  await place.noteGroup(process.pid);
-  return { agent: process, reader };
+  };
+  const hosted = await startHosted(task, reports, host.hosts);
+  return hosted ?? startProcess(task, host.guard, (pid) => place.noteGroup(pid));
 }
 
 /** A log that cannot be kept is no reason to run the agent again. */

@@ -1,6 +1,7 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { AgentProcess } from '../agent/agent-process.js';
+import type { RunningAgent } from '../agent/running-agent.js';
 import { WORKER_SHUTDOWN_FAILURE } from '../messages.js';
 import type { RunReports } from '../report/run-reports.js';
 import type { AgentRun } from './contract.js';
@@ -10,7 +11,7 @@ export type Why = 'exited' | 'timed_out' | 'exhausted' | 'stays' | 'cancelled' |
 
 /** Waits until the agent has exited, or has to be ended. */
 export async function endOfAgent(
-  agent: AgentProcess,
+  agent: RunningAgent,
   { limits }: AgentRun,
   reports: RunReports,
   drained: AbortSignal,

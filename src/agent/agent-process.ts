@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { stat } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
+import { eachLine } from './each-line.js';
 import { type Condemned, endProcesses, marked, signalIfThere } from './end-processes.js';
 import type { Guard } from './guard.js';
 import { OutputTail } from './output-tail.js';
 import { isGroupAlive } from './process-table.js';
+import type { AgentExit, RunningAgent } from './running-agent.js';
 
 /** Of what an agent prints the end is kept. */
 const OUTPUT_BYTES = 1024 * 1024;
@@ -16,16 +17,12 @@ export interface AgentCommand {
   argv: string[];
   cwd: string;
   env: NodeJS.ProcessEnv;
-  stdin: string;
+  /** What it is given on standard input. Without it, that stays open for {@link AgentProcess.write}. */
+  stdin?: string;
   /** The entry of its environment (`NAME=value`) that no other run's processes have. */
   mark?: string;
   /** Is given each line of standard output as it comes. */
   onLine?: (line: string) => void;
-}
-
-export interface AgentExit {
-  exit_code: number | null;
-  signal: string | null;
 }
 
 /** The command cannot be started, and could not at another time. */
@@ -37,7 +34,7 @@ export class CannotStart extends Error {
  * An agent as a process group of its own, so that what it starts ends with it. What leaves the group is
  * known by its mark, where the system tells that.
  */
-export class AgentProcess {
+export class AgentProcess implements RunningAgent {
   /** Both outputs, as they came. */
   readonly output = new OutputTail(OUTPUT_BYTES);
   /** Standard error alone. */
@@ -76,14 +73,14 @@ export class AgentProcess {
     // A signal that cannot be sent is an error event, too.
     child.on('error', () => {});
     child.stdout!.on('data', (chunk: Buffer) => this.output.add(chunk));
-    if (onLine !== undefined) createInterface({ input: child.stdout! }).on('line', onLine);
+    if (onLine !== undefined) eachLine(child.stdout!, onLine);
     child.stderr!.on('data', (chunk: Buffer) => {
       this.output.add(chunk);
       this.errors.add(chunk);
     });
     // An agent need not read its input.
     child.stdin!.on('error', () => {});
-    child.stdin!.end(stdin);
+    if (stdin !== undefined) child.stdin!.end(stdin);
     this.exited = new Promise((resolve) => {
       child.once('exit', (exit_code, signal) => resolve({ exit_code, signal }));
     });
@@ -91,6 +88,11 @@ export class AgentProcess {
 
   get pid(): number {
     return this.#process.pid;
+  }
+
+  /** Gives it more on standard input. */
+  write(text: string): void {
+    this.#process.stdin!.write(text);
   }
 
   /** Whether the agent runs, or what it has started. */

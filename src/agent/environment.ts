@@ -25,26 +25,23 @@ const ORDINARY = [
 
 export const ROW_FILE_VARIABLE = 'AGENT_JOBS_ROW_FILE';
 export const TOKEN_VARIABLE = 'AGENT_JOBS_REPORT_TOKEN';
+export const JOB_VARIABLE = 'AGENT_JOBS_JOB_ID';
+/** The folder of a host of agents: what tells it from other processes. */
+export const HOST_FOLDER_VARIABLE = 'AGENT_JOBS_HOST_FOLDER';
 
 /**
- * The environment of an agent: of its worker's what it may have, and what it takes to report for this
- * run and no other.
+ * What it takes to work on this run and to report for it, and for no other.
  * @param own.token none for processes that are not to report.
- * @param passed names, or `PREFIX_*`, beside the ordinary ones. Nothing that reaches Temporal is passed.
  */
-export function agentEnvironment(
-  own: {
-    run: AgentRun;
-    token: string | undefined;
-    endpoint: { url: string; mcpUrl: string };
-    rowFile: string;
-  },
-  passed: string[],
-): NodeJS.ProcessEnv {
+export function runVariables(own: {
+  run: AgentRun;
+  token: string | undefined;
+  endpoint: { url: string; mcpUrl: string };
+  rowFile: string;
+}): { [name: string]: string } {
   const { run, token, endpoint, rowFile } = own;
   return {
-    ...inherited(passed),
-    AGENT_JOBS_JOB_ID: run.job_id,
+    [JOB_VARIABLE]: run.job_id,
     AGENT_JOBS_ITEM_ID: run.item_id,
     AGENT_JOBS_ATTEMPT: String(run.attempt),
     AGENT_JOBS_REPORT_URL: endpoint.url,
@@ -54,7 +51,10 @@ export function agentEnvironment(
   };
 }
 
-/** What a process of a job gets of its worker's environment. */
+/**
+ * What a process of a job gets of its worker's environment.
+ * @param passed names, or `PREFIX_*`, beside the ordinary ones. Nothing that reaches Temporal is passed.
+ */
 export function inherited(passed: string[]): NodeJS.ProcessEnv {
   const names = new Set([...ORDINARY, ...passed]);
   const prefixes = [...names].filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1));

@@ -1,8 +1,8 @@
 import { type CallToolResult, Server, createMcpHandler } from '@modelcontextprotocol/server';
-import type { ReportAnswer } from '../job.js';
-import { describeErrors, refusal } from '../report-message.js';
+import { refusal } from '../report-message.js';
+import { answerText } from './answer-text.js';
 import { REPORT_TOOL } from './report-tool.js';
-import type { RunReports } from './run-reports.js';
+import type { RunAnswer, RunReports } from './run-reports.js';
 
 /** Serves one request of an agent's MCP client, of which the reports are. */
 export type McpHandler = (request: Request, reports: RunReports) => Promise<Response>;
@@ -30,26 +30,17 @@ function reportServer({ reports }: Caller): Server {
   server.setRequestHandler('tools/list', () => ({ tools: [reports.tool] }));
   server.setRequestHandler('tools/call', async ({ params }): Promise<CallToolResult> => {
     if (params.name !== REPORT_TOOL) {
-      return toolResult({
-        accepted: false,
-        ...refusal(`there is no tool ${JSON.stringify(params.name)}; call ${REPORT_TOOL}`),
-      });
+      const there = `there is no tool ${JSON.stringify(params.name)}; call ${REPORT_TOOL}`;
+      return toolResult({ accepted: false, ...refusal(there), because: 'conflict' });
     }
-    const answer = await reports.receive(params.arguments ?? {});
-    if (answer.accepted) return toolResult(answer);
-    const { because, ...told } = answer;
-    return toolResult(told, because === 'invalid' ? 'Mend the report and call again.' : '');
+    return toolResult(await reports.receive(params.arguments ?? {}));
   });
   return server;
 }
 
-function toolResult(told: ReportAnswer, next = ''): CallToolResult {
-  const text = told.accepted
-    ? 'accepted'
-    : `not accepted: ${describeErrors(told.errors).replace(/\.$/, '')}. ${next}`.trim();
-  return {
-    content: [{ type: 'text', text }],
-    structuredContent: told,
-    ...(!told.accepted && { isError: true }),
-  };
+function toolResult(answer: RunAnswer): CallToolResult {
+  const content: CallToolResult['content'] = [{ type: 'text', text: answerText(answer) }];
+  if (answer.accepted) return { content, structuredContent: answer };
+  const { because: _why, ...told } = answer;
+  return { content, structuredContent: told, isError: true };
 }

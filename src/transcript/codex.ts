@@ -29,6 +29,7 @@ function item(item: Event): string[] {
       return list(item['changes'])
         .map(object)
         .map(({ kind, path }) => `${text(kind)} ${text(path)}`);
+    case 'dynamic_tool_call':
     case 'mcp_tool_call': {
       const answer = list(object(item['result'])['content']).map((part) =>
         text(object(part)['text']),

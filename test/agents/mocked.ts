@@ -2,12 +2,15 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { startMessagesModel } from './messages-model.js';
+import type { ModelServer } from './model-server.js';
 import { installedPrograms } from './programs.js';
 import { startResponsesModel } from './responses-model.js';
 
 export interface Mocked {
   /** Where Codex has its configuration. */
   codexHome: string;
+  /** What Codex asks. */
+  codexModel: ModelServer;
   /** The file that is there once Codex has started its user's own MCP server. */
   ownServerStarted: string;
   close(): Promise<void>;
@@ -50,5 +53,5 @@ args = ["${ownServerStarted}"]
   const close = async () => {
     await Promise.all(models.map((model) => model.close()));
   };
-  return { codexHome, ownServerStarted, close };
+  return { codexHome, codexModel: responses, ownServerStarted, close };
 }

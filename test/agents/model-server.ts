@@ -8,6 +8,8 @@ export interface ModelServer {
   url: string;
   /** The conversation requests so far: their bodies. */
   readonly requests: unknown[];
+  /** Those that are not answered, and whose asker still waits. */
+  readonly unanswered: ReadonlySet<unknown>;
   close(): Promise<void>;
 }
 
@@ -24,6 +26,7 @@ export async function startModelServer(
   sideAnswer: SideAnswer,
 ): Promise<ModelServer> {
   const requests: unknown[] = [];
+  const unanswered = new Set<unknown>();
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
@@ -31,6 +34,8 @@ export async function startModelServer(
     if (request.method === 'POST' && pathname === path) {
       const conversation: unknown = JSON.parse(body);
       requests.push(conversation);
+      unanswered.add(conversation);
+      response.once('close', () => unanswered.delete(conversation));
       answer(conversation, response);
     } else if (pathname === path) {
       // Asked for a WebSocket, which not every service has: the program posts instead.
@@ -51,6 +56,7 @@ export async function startModelServer(
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
+    unanswered,
     async close() {
       server.close();
       server.closeAllConnections();

@@ -1,12 +1,23 @@
 import type { FailureClass, Usage } from '../../job.js';
 import { REPORT_TOOL } from '../../report/report-tool.js';
 import { type Event, list, object, parseEvent, text, tokens } from '../../transcript/event.js';
+import { hostArguments } from '../codex-host/arguments.js';
+import { hostingOffered } from '../codex-host/offered.js';
 import { classOf } from './failure-class.js';
-import type { AgentProgram, EventReader, Told } from './program.js';
+import type { AgentProgram, EventReader, Run, Told } from './program.js';
 
 const SERVER = 'mcp_servers.agent_jobs';
 
-/** OpenAI's Codex, as `codex exec`. */
+const SETTINGS = [
+  // A login shell for each agent, whose environment would spare its commands theirs: it costs more than all
+  // else together. Not by --disable, which counts more than the --enable of a user.
+  ...setting('features.shell_snapshot', false),
+  // It would wait for a model that cannot be reached until its time is over.
+  '--disable',
+  'unbounded_connection_retries',
+];
+
+/** OpenAI's Codex: one `codex app-server` for a job, or `codex exec` for each row. */
 export const codex: AgentProgram = {
   title: 'Codex',
   executable: 'codex',
@@ -25,10 +36,15 @@ export const codex: AgentProgram = {
     ...setting(`${SERVER}.tool_timeout_sec`, 180),
     // Nobody is there to approve the call, whatever the sandbox.
     ...setting(`${SERVER}.default_tools_approval_mode`, 'approve'),
-    // It would wait for a model that cannot be reached until its time is over.
-    '--disable',
-    'unbounded_connection_retries',
+    ...SETTINGS,
   ],
+  hosting: {
+    args: (own) => {
+      const hosted = hostArguments(own);
+      return hosted && ['app-server', ...SETTINGS, ...hosted];
+    },
+    offered: hostingOffered,
+  },
   discover: otherServersOff,
   passEnv: () => ['CODEX_HOME', 'CODEX_API_KEY', 'OPENAI_*', 'AZURE_OPENAI_*'],
   env: {},
@@ -40,7 +56,7 @@ export const codex: AgentProgram = {
  * that starts jobs would not even know that it is inside of one. `-- -c mcp_servers.NAME.enabled=true`
  * brings one back.
  */
-async function otherServersOff(run: (...args: string[]) => Promise<string>): Promise<string[]> {
+async function otherServersOff(run: Run): Promise<string[]> {
   const servers = list(JSON.parse(await run('mcp', 'list', '--json')));
   return servers
     .map((server) => text(object(server)['name']))
@@ -54,7 +70,7 @@ function setting(key: string, value: string | number | boolean): string[] {
   return ['-c', `${key}=${JSON.stringify(value)}`];
 }
 
-/** Reads the events of `codex exec --json`. */
+/** Reads the events of `codex exec --json`, which a host's runs have, too. */
 class CodexReader implements EventReader {
   #usage: Usage | undefined;
   #said = '';
@@ -65,11 +81,15 @@ class CodexReader implements EventReader {
     const event = parseEvent(line);
     switch (event?.type) {
       case 'turn.completed':
-        this.#usage = usageOf(object(event['usage']));
+        this.#usage = usageOf(event['usage']);
         this.#failure = undefined;
         break;
       case 'turn.failed':
+        this.#usage = usageOf(event['usage']);
         this.#fails(object(event['error']));
+        break;
+      case 'turn.interrupted':
+        this.#usage = usageOf(event['usage']);
         break;
       case 'error':
         // It may try again, and succeed.
@@ -123,7 +143,10 @@ function startFailure(errors: string): Failure | undefined {
   return line === undefined ? undefined : { message: line, class: 'tool_unavailable' };
 }
 
-function usageOf(usage: Event): Usage {
+/** Of a turn that has not completed, `codex exec` gives none. */
+function usageOf(used: unknown): Usage | undefined {
+  if (used === undefined) return undefined;
+  const usage = object(used);
   return {
     input_tokens: tokens(usage['input_tokens']),
     cached_input_tokens: tokens(usage['cached_input_tokens']),

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import type { AgentProgram } from './program.js';
+import type { AgentProgram, Run } from './program.js';
 
 const execute = promisify(execFile);
 const TIMEOUT_MS = 30_000;
@@ -11,8 +11,7 @@ export type Examined = { args: string[] } | { problem: string };
 /** Looks whether a program is there and new enough. The problem says what to do. */
 export async function examine(program: AgentProgram, env: NodeJS.ProcessEnv): Promise<Examined> {
   const { title, executable, npmPackage, minVersion } = program;
-  const run = async (...args: string[]) =>
-    (await execute(executable, args, { env, timeout: TIMEOUT_MS })).stdout;
+  const run = runner(program, env);
   const install = `npm install -g ${npmPackage}`;
   try {
     const answer = await run('--version');
@@ -34,6 +33,11 @@ export async function examine(program: AgentProgram, env: NodeJS.ProcessEnv): Pr
           : `${title} does not run: ${message.trim()}`,
     };
   }
+}
+
+/** Runs a program, to ask it something. */
+export function runner({ executable }: AgentProgram, env: NodeJS.ProcessEnv): Run {
+  return async (...args) => (await execute(executable, args, { env, timeout: TIMEOUT_MS })).stdout;
 }
 
 function isOlder(version: string, than: string): boolean {

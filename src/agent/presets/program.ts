@@ -16,18 +16,26 @@ export interface AgentProgram {
    * the user's own. The prompt comes on standard input.
    */
   args(report: ReportAccess): string[];
+  /**
+   * How one process of it runs the agents of many rows, where it can.
+   * @param own the user's own arguments.
+   * @returns its arguments; undefined where only a process for each row takes the user's.
+   */
+  hosting?: { args(own: string[]): string[] | undefined; offered(run: Run): Promise<boolean> };
   /** Variables of the worker's environment that it needs: `NAME` or `PREFIX_*`. */
   passEnv(environment: NodeJS.ProcessEnv): string[];
   /** Variables set for it. */
   env: Record<string, string>;
   /**
    * Finds out what more arguments it takes on this host, before the first run of a worker.
-   * @param run runs it and gives what it prints.
    */
-  discover?(run: (...args: string[]) => Promise<string>): Promise<string[]>;
+  discover?(run: Run): Promise<string[]>;
   /** Reads the events of one run. */
   reader(): EventReader;
 }
+
+/** Runs a program and gives what it prints. */
+export type Run = (...args: string[]) => Promise<string>;
 
 /** How a program reaches the report endpoint. The token itself stays in the environment. */
 interface ReportAccess {

@@ -9,11 +9,14 @@ export function presetPrompt(item: {
   row: { [column: string]: Json };
   /** Programs pass on a part of it only where they show the tool to the model. */
   output_schema: JobSpec['output_schema'];
+  /** Whose the tool is, where the program has to look for it. */
+  toolOf?: string;
 }): string {
   const schema =
     item.output_schema === undefined
       ? ''
       : `The result has to meet this JSON Schema: ${JSON.stringify(item.output_schema)}\n`;
+  const of = item.toolOf === undefined ? '' : ` of ${item.toolOf}`;
   return `${item.task}
 
 ---
@@ -23,7 +26,7 @@ job_id: ${item.job_id}
 item_id: ${item.item_id}
 The item's row, as data: ${JSON.stringify(item.row)}
 ${schema}
-When you have the result, call the tool ${REPORT_TOOL} of the MCP server agent_jobs with this job_id, this
+When you have the result, call the tool ${REPORT_TOOL}${of} with this job_id, this
 item_id and the result as "result". If it is not accepted, mend the result as the answer says and call
 again. Nothing but an accepted report counts: end only after that.
 `;
