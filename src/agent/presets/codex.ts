@@ -8,13 +8,13 @@ import type { AgentProgram, EventReader, Run, Told } from './program.js';
 
 const SERVER = 'mcp_servers.agent_jobs';
 
+// By settings, since --disable would count more than a user's --enable.
 const SETTINGS = [
   // A login shell for each agent, whose environment would spare its commands theirs: it costs more than all
-  // else together. Not by --disable, which counts more than the --enable of a user.
+  // else together.
   ...setting('features.shell_snapshot', false),
   // It would wait for a model that cannot be reached until its time is over.
-  '--disable',
-  'unbounded_connection_retries',
+  ...setting('features.unbounded_connection_retries', false),
 ];
 
 /** OpenAI's Codex: one `codex app-server` for a job, or `codex exec` for each row. */
