@@ -17,6 +17,7 @@ import {
   PRESETS,
   defaultOutputPath,
   isProcess,
+  outputKey,
 } from './job.js';
 import { SchemaError, compileSchema } from './schema.js';
 
@@ -65,6 +66,11 @@ const activity = z.strictObject({ activity: text, task_queue: text });
 
 const spec = z.strictObject({
   csv_path: absolutePath,
+  // A key of no other job's, and no path out of a folder.
+  input_key: z
+    .string()
+    .regex(/^input\/[A-Za-z0-9-]+(\.[A-Za-z0-9]+)?$/, 'must be a key such as input/NAME.csv')
+    .optional(),
   instruction: text,
   // The kind is settled by its key first, so that a mistake is told about the kind that was meant.
   agent: z.unknown().transform((agent, context): AgentSpec => {
@@ -141,9 +147,11 @@ function checkSchema(schema: JobSpec['output_schema']): void {
 
 /** The settings that the workflows run by: the spec with every default filled in. */
 export function settingsOf(spec: JobSpec, jobId: string): JobSettings {
+  const output_csv_path = spec.output_csv_path ?? defaultOutputPath(spec.csv_path, jobId);
   return {
     csv_path: spec.csv_path,
-    output_csv_path: spec.output_csv_path ?? defaultOutputPath(spec.csv_path, jobId),
+    output_csv_path,
+    ...(spec.input_key !== undefined && { output_key: outputKey(output_csv_path) }),
     max_concurrency: spec.max_concurrency ?? DEFAULT_MAX_CONCURRENCY,
     agent: routeOf(spec.agent),
     limits: {

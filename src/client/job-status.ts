@@ -33,6 +33,10 @@ export interface JobStatus extends Counts {
   eta_seconds: number | null;
   stop_reason: string | null;
   output_csv_path: string | null;
+  /** As in {@link JobSummary}. */
+  output_key?: string;
+  /** Where the job store has the output of a job that has closed, if its workers do not see the caller's files. */
+  stored_output: string | null;
   output_error: string | null;
   failures: JobProgress['last_failures'];
   /** Of the rows that have ended; null where it is not known. */
@@ -67,7 +71,7 @@ export async function jobStatus(client: Client, stored: StoredJob): Promise<JobS
   }
   const summary =
     (description?.memo?.[SUMMARY_MEMO] as JobSummary | undefined) ?? (await stored.summary());
-  if (summary !== undefined && description?.status.name !== 'RUNNING') return ofSummary(summary);
+  if (summary !== undefined && description?.status.name !== 'RUNNING') return ofSummary(stored, summary);
   return ofStore(stored, handle, description);
 }
 
@@ -98,6 +102,7 @@ function ofProgress({ last_failures, ...progress }: JobProgress): JobStatus {
     ...progress,
     verdict: null,
     failures: last_failures,
+    stored_output: null,
     output_error: null,
     error: null,
     as_of: new Date().toISOString(),
@@ -105,9 +110,11 @@ function ofProgress({ last_failures, ...progress }: JobProgress): JobStatus {
   };
 }
 
-function ofSummary(summary: JobSummary): JobStatus {
+function ofSummary(stored: StoredJob, summary: JobSummary): JobStatus {
+  const { output_key } = summary;
   return {
     ...summary,
+    stored_output: output_key === undefined ? null : stored.locate(output_key),
     state: 'closed',
     running: 0,
     rows_per_second: null,
@@ -143,6 +150,7 @@ async function ofStore(
     eta_seconds: null,
     stop_reason: null,
     output_csv_path: record?.output_csv_path ?? null,
+    stored_output: null,
     output_error: null,
     failures: [],
     usage: null,

@@ -133,6 +133,7 @@ export function summaryOf(jobId: string, state: JobState, verdict: Verdict, now:
     ...state.counts,
     pending: state.total - ended(state.counts),
     output_csv_path: state.settings.output_csv_path,
+    ...(state.settings.output_key !== undefined && { output_key: state.settings.output_key }),
     output_error: null,
     stop_reason: state.stop_reason,
     failures: state.failures,
