@@ -131,26 +131,22 @@ export class AgentJobs {
   /**
    * Connects as the standard Temporal environment variables and profile file say.
    * @param options.connectTimeoutMs default: 10 s.
-   * @throws {ConfigError} where these are not usable; {@link ServerUnreachable}.
+   * @throws {ConfigError} where these are not usable; {@link ServerUnreachable}; {@link StoreError} where
+   *   there can be no job store of that name.
    */
   static async connect(
     options: Omit<AgentJobsOptions, 'client'> & { connectTimeoutMs?: number } = {},
   ): Promise<AgentJobs> {
     const { connectTimeoutMs = 10_000, ...rest } = options;
     const { connectionOptions, address, namespace } = serverConnection();
-    try {
-      const connection = await Connection.connect({
-        ...connectionOptions,
-        connectTimeout: connectTimeoutMs,
-        channelArgs: { 'grpc.max_reconnect_backoff_ms': MAX_RECONNECT_BACKOFF_MS },
-      });
-      return new AgentJobs({
-        ...rest,
-        client: new Client({ connection, namespace, dataConverter }),
-      });
-    } catch (error) {
+    const connection = await Connection.connect({
+      ...connectionOptions,
+      connectTimeout: connectTimeoutMs,
+      channelArgs: { 'grpc.max_reconnect_backoff_ms': MAX_RECONNECT_BACKOFF_MS },
+    }).catch((error: unknown) => {
       throw new ServerUnreachable(address, error);
-    }
+    });
+    return new AgentJobs({ ...rest, client: new Client({ connection, namespace, dataConverter }) });
   }
 
   constructor(options: AgentJobsOptions) {

@@ -127,8 +127,6 @@ export interface ItemLimits {
 export interface JobSettings {
   csv_path: string;
   output_csv_path: string;
-  /** As in {@link JobSummary}. */
-  output_key?: string;
   max_concurrency: number;
   agent: AgentRoute;
   limits: ItemLimits;
@@ -286,8 +284,8 @@ export interface JobSummary extends Counts {
   total: number;
   pending: number;
   output_csv_path: string;
-  /** Where the workers do not see the caller's files: the output's key in the job's part of the store. */
-  output_key?: string;
+  /** Where the job store has the output, if the workers do not see the caller's files: a path or a URL. */
+  stored_output?: string;
   /** Set where the output could not be written; `agent-jobs results JOB --output PATH` recovers. */
   output_error: string | null;
   stop_reason: string | null;

@@ -17,7 +17,6 @@ import {
   PRESETS,
   defaultOutputPath,
   isProcess,
-  outputKey,
 } from './job.js';
 import { SchemaError, compileSchema } from './schema.js';
 
@@ -147,11 +146,9 @@ function checkSchema(schema: JobSpec['output_schema']): void {
 
 /** The settings that the workflows run by: the spec with every default filled in. */
 export function settingsOf(spec: JobSpec, jobId: string): JobSettings {
-  const output_csv_path = spec.output_csv_path ?? defaultOutputPath(spec.csv_path, jobId);
   return {
     csv_path: spec.csv_path,
-    output_csv_path,
-    ...(spec.input_key !== undefined && { output_key: outputKey(output_csv_path) }),
+    output_csv_path: spec.output_csv_path ?? defaultOutputPath(spec.csv_path, jobId),
     max_concurrency: spec.max_concurrency ?? DEFAULT_MAX_CONCURRENCY,
     agent: routeOf(spec.agent),
     limits: {

@@ -86,7 +86,10 @@ test('a job over several hosts, one of which is lost: every row once, where the 
   const control = await worker('control', '--role', 'workflows');
   assert.match(control.said, /role {4}workflows\n {2}store {3}s3:\/\/jobs\/team/);
   const lost = await worker('agents-1', '--role', 'agents', '--concurrency', '2');
-  assert.match(lost.said, /task queue test-\d+-agents .*\n {2}role {4}agents\n {2}agents {2}2 at once/);
+  assert.match(
+    lost.said,
+    /task queue test-\d+-agents .*\n {2}role {4}agents\n {2}agents {2}2 at once/,
+  );
   await until('the first host has agents', async () => (await started(log)).length >= 2);
   const before = await started(log);
   await worker('agents-2', '--role', 'agents', '--concurrency', '4');
@@ -122,10 +125,7 @@ test('another host sees the job, and can have its results', async () => {
   const other = await host('other');
   const status = await cli(['status', 'wide', '--store', STORE], other);
   assert.match(status.stdout, /output +s3:\/\/jobs\/team\/jobs\/wide\/output\.csv\n/);
-  const results = await cli(
-    ['results', 'wide', '--store', STORE, '--output', 'mine.jsonl'],
-    other,
-  );
+  const results = await cli(['results', 'wide', '--store', STORE, '--output', 'mine.jsonl'], other);
   assert.equal(results.code, 0, results.stderr);
   const lines = (await readFile(join(other.cwd, 'mine.jsonl'), 'utf8')).trim().split('\n');
   assert.equal(lines.length, 10);
@@ -136,6 +136,17 @@ test('another host sees the job, and can have its results', async () => {
   const watch = await cli(['watch', 'wide', '--store', STORE], other);
   assert.equal(watch.code, 0, watch.stderr);
   assert.equal(await readFile(output, 'utf8'), before);
+});
+
+test('who asks another store is told which one it is', async () => {
+  const other = await host('other');
+  const output = join(site.folder, 'hosts/caller/out.csv');
+  await rm(output);
+  const { code, stdout } = await cli(['watch', 'wide'], other);
+  assert.equal(code, 1);
+  assert.match(stdout, /from s3:\/\/jobs\/team\/jobs\/wide\/output\.csv: .* name it with --store/);
+  const { stderr } = await cli(['watch', 'wide', '--store', STORE], other);
+  assert.equal(existsSync(output), true, stderr);
 });
 
 test('a watch of an ended job leaves an output that was worked on since', async () => {
@@ -164,7 +175,10 @@ test('application code has its output where it asked for it, too', async (t) => 
     ['completed', 'failed'],
   );
   await t.test('and an output that cannot be written is found before the start', async () => {
-    const taken = { ...(await site.spec({ a: [] })), output_csv_path: await site.file('o.csv', 'x') };
+    const taken = {
+      ...(await site.spec({ a: [] })),
+      output_csv_path: await site.file('o.csv', 'x'),
+    };
     await assert.rejects(jobs.start(taken), { name: 'OutputError', message: /is there already/ });
   });
 });
@@ -176,11 +190,14 @@ test('a store that cannot be used stops a command and a worker at once, with wha
   for (const args of [
     ['worker', ...store],
     ['run', spec.csv_path, ...store, '--instruction', '{steps}', '--', 'true'],
-    ['status', 'wide', ...store],
+    ['list', ...store],
   ]) {
     const { code, stderr } = await cli(args, { env, cwd });
     assert.equal(code, 1, args[0]);
-    assert.match(stderr, /job store s3:\/\/nobodys\/x cannot be used: there is no bucket nobodys at/);
+    assert.match(
+      stderr,
+      /job store s3:\/\/nobodys\/x cannot be used: there is no bucket nobodys at/,
+    );
     assert.doesNotMatch(stderr, /unexpected error/);
   }
   const { code, stderr } = await cli(['list', '--store', 'gs://x'], { env, cwd });

@@ -104,7 +104,10 @@ test('an object store may be a whole bucket', async () => {
 test('an object store tells where it is', () => {
   const store = openStore('s3://jobs/some/where/');
   assert.equal(store.location, 's3://jobs/some/where');
-  assert.equal(store.locate('jobs/a/patches/0.1.1.patch'), 's3://jobs/some/where/jobs/a/patches/0.1.1.patch');
+  assert.equal(
+    store.locate('jobs/a/patches/0.1.1.patch'),
+    's3://jobs/some/where/jobs/a/patches/0.1.1.patch',
+  );
 });
 
 test('what cannot be a store is refused by name', () => {

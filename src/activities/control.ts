@@ -1,6 +1,7 @@
 import { Context } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
+import { outputKey } from '../job.js';
 import {
   INVALID_INPUT_FAILURE,
   itemWorkflowId,
@@ -8,14 +9,8 @@ import {
   verdictAttribute,
 } from '../messages.js';
 import { type OutcomeOf, exportRows, outputText } from '../output/export.js';
-import {
-  type JobStore,
-  PAGE_ROWS,
-  type PageRow,
-  type StoredJob,
-} from '../store/job-store.js';
+import { type JobStore, PAGE_ROWS, type PageRow, type StoredJob } from '../store/job-store.js';
 import { OutcomeIndex } from '../store/outcome-index.js';
-import { settingsOf } from '../spec.js';
 import type { ControlActivities, EndedItems, ItemsInFlight } from './contract.js';
 import { ItemWatch } from './item-watch.js';
 import { InvalidInput, snapshotInput } from './open-input.js';
@@ -47,8 +42,16 @@ export function createControlActivities(deps: {
       const heartbeat = beat();
       try {
         const store_id = await store.blobs.id();
-        const { total } = await snapshotInput(store.job(job_id), spec);
-        return { store_id, total, search_attributes: await searchAttributesRegistered(client) };
+        const stored = store.job(job_id);
+        const { total, output_csv_path } = await snapshotInput(stored, spec);
+        return {
+          store_id,
+          total,
+          search_attributes: await searchAttributesRegistered(client),
+          ...(spec.input_key !== undefined && {
+            stored_output: stored.locate(outputKey(output_csv_path)),
+          }),
+        };
       } catch (error) {
         if (!(error instanceof InvalidInput)) throw error;
         throw ApplicationFailure.nonRetryable(error.message, INVALID_INPUT_FAILURE);
@@ -122,7 +125,7 @@ export function createControlActivities(deps: {
         const outcomes = await OutcomeIndex.of(stored, record.total);
         const { output_csv_path: path, spec } = record;
         const outcomeOf: OutcomeOf = ({ row_index }) => outcomes.get(row_index);
-        const { output_key: key } = settingsOf(spec, ref.job_id);
+        const key = spec.input_key === undefined ? undefined : outputKey(path);
         let outputError: string | null = null;
         try {
           if (key === undefined) await exportRows(path, record, stored, outcomeOf);

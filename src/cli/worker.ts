@@ -42,7 +42,9 @@ export function addWorker(program: Command): void {
       DEFAULT_DRAIN_SECONDS,
     )
     .addOption(
-      new Option('--role <role>', 'work on only one of the two (default: both)').choices([...WORKER_ROLES]),
+      new Option('--role <role>', 'work on only one of the two (default: both)').choices([
+        ...WORKER_ROLES,
+      ]),
     )
     .addOption(storeOption())
     .addHelpText('after', NOTES)
@@ -51,12 +53,13 @@ export function addWorker(program: Command): void {
 
 async function worker({ concurrency, drainSeconds, role }: WorkerOptions): Promise<void> {
   const server = serverConnection();
-  const [{ connected }, { startWorker }, { installRuntime }, { agentTaskQueue }] = await Promise.all([
-    import('./server.js'),
-    import('../worker.js'),
-    import('../worker-runtime.js'),
-    import('../messages.js'),
-  ]);
+  const [{ connected }, { startWorker }, { installRuntime }, { agentTaskQueue }] =
+    await Promise.all([
+      import('./server.js'),
+      import('../worker.js'),
+      import('../worker-runtime.js'),
+      import('../messages.js'),
+    ]);
   // Says what is wrong with the connection in the way of all commands.
   await connected(async () => {});
   installRuntime((line) => note(`${new Date().toISOString()} ${line}`));

@@ -33,9 +33,7 @@ export interface JobStatus extends Counts {
   eta_seconds: number | null;
   stop_reason: string | null;
   output_csv_path: string | null;
-  /** As in {@link JobSummary}. */
-  output_key?: string;
-  /** Where the job store has the output of a job that has closed, if its workers do not see the caller's files. */
+  /** Where the job store has the output of a job that has closed, if it is kept there for the caller. */
   stored_output: string | null;
   output_error: string | null;
   failures: JobProgress['last_failures'];
@@ -71,7 +69,7 @@ export async function jobStatus(client: Client, stored: StoredJob): Promise<JobS
   }
   const summary =
     (description?.memo?.[SUMMARY_MEMO] as JobSummary | undefined) ?? (await stored.summary());
-  if (summary !== undefined && description?.status.name !== 'RUNNING') return ofSummary(stored, summary);
+  if (summary !== undefined && description?.status.name !== 'RUNNING') return ofSummary(summary);
   return ofStore(stored, handle, description);
 }
 
@@ -110,11 +108,10 @@ function ofProgress({ last_failures, ...progress }: JobProgress): JobStatus {
   };
 }
 
-function ofSummary(stored: StoredJob, summary: JobSummary): JobStatus {
-  const { output_key } = summary;
+function ofSummary(summary: JobSummary): JobStatus {
   return {
+    stored_output: null,
     ...summary,
-    stored_output: output_key === undefined ? null : stored.locate(output_key),
     state: 'closed',
     running: 0,
     rows_per_second: null,

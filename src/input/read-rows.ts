@@ -199,10 +199,7 @@ function csvProblem(error: CsvError, cell: string): string {
   }
 }
 
-async function* readJsonLines(
-  file: InputFile,
-  columns: Set<string>,
-): AsyncGenerator<InputRow> {
+async function* readJsonLines(file: InputFile, columns: Set<string>): AsyncGenerator<InputRow> {
   const { path } = file;
   let line = 0;
   let count = 0;

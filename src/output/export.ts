@@ -72,15 +72,34 @@ async function* outputLines(
   };
   for (let first = 0; first < record.total; first += PAGE_ROWS) {
     const page = await stored.page(first / PAGE_ROWS);
-    for (let from = 0; from < page.length; from += ROWS_AT_ONCE) {
-      const some = page.slice(from, from + ROWS_AT_ONCE);
-      yield* await Promise.all(some.map((row, n) => line(first + from + n, row)));
+    let row_index = first;
+    for (const group of groupsOf(page)) {
+      yield* await Promise.all(group.map((row, n) => line(row_index + n, row)));
+      row_index += group.length;
     }
   }
 }
 
 /** Few enough to be held, enough not to wait for a store that is a network away with each large result. */
 const ROWS_AT_ONCE = 8;
+
+/** The rows of a page in groups that can be held; large ones alone. */
+function* groupsOf(page: PageRow[]): Generator<PageRow[]> {
+  let group: PageRow[] = [];
+  for (const row of page) {
+    const isLarge = 'stored' in row;
+    if (group.length > 0 && (isLarge || group.length === ROWS_AT_ONCE)) {
+      yield group;
+      group = [];
+    }
+    group.push(row);
+    if (isLarge) {
+      yield group;
+      group = [];
+    }
+  }
+  if (group.length > 0) yield group;
+}
 
 function addedValues(
   stored: StoredJob,

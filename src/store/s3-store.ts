@@ -80,7 +80,11 @@ export class S3Store implements BlobStore {
       for (;;) {
         try {
           await client.send(
-            new PutObjectCommand({ ...this.#object(key), Body: Buffer.from(value), IfNoneMatch: '*' }),
+            new PutObjectCommand({
+              ...this.#object(key),
+              Body: Buffer.from(value),
+              IfNoneMatch: '*',
+            }),
           );
           return true;
         } catch (error) {
@@ -108,7 +112,7 @@ export class S3Store implements BlobStore {
 
   async *#ranges(key: string, first: Range): AsyncGenerator<Uint8Array> {
     yield* pieces(first.bytes);
-    for (let from = first.bytes.length; from < first.size; ) {
+    for (let from = first.bytes.length; from < first.size;) {
       const range = await this.#range(key, from, first.etag);
       if (range === undefined) throw new Error(`${this.locate(key)} was removed while it was read`);
       yield* pieces(range.bytes);
