@@ -5,8 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
+import type { Json, RowOutcome } from '../src/job.js';
 import { type BlobStore, StoreError } from '../src/store/blob-store.js';
+import { InputPages } from '../src/store/input-pages.js';
+import { JobStore, PAGE_ROWS } from '../src/store/job-store.js';
 import { openStore } from '../src/store/open-store.js';
+import { OutcomeIndex } from '../src/store/outcome-index.js';
 import { S3Server } from './support/s3-server.js';
 
 let folder: string;
@@ -84,6 +88,56 @@ for (const [kind, location] of STORES) {
       assert.deepEqual(await store.list('l/logs/101.'), ['l/logs/101.1.1.txt']);
       assert.equal((await store.list('l/logs/101')).length, 11);
       assert.deepEqual(await store.list('l/none/'), []);
+    });
+
+    test('a batch that is written again by a repeated activity changes nothing', async () => {
+      const job = new JobStore(store).job('batches');
+      const header = (completed: number) => ({
+        at: '2026-01-01T00:00:00.000Z',
+        counts: { completed, failed: 0, cancelled: 0 },
+      });
+      const outcome = (row: number, result: Json): RowOutcome => [
+        row,
+        {
+          status: 'completed',
+          attempt_count: 1,
+          completed_at: header(0).at,
+          reported_at: header(0).at,
+          result: { inline: result },
+        },
+      ];
+      const first = [outcome(0, 'a'), outcome(2, 'c')];
+      await job.saveOutcomes(0, header(2), first);
+      await job.saveOutcomes(1, header(3), [outcome(1, 'b')]);
+      // Also by one that was taken for dead, after the batches that follow.
+      await job.saveOutcomes(0, header(9), [outcome(0, 'late')]);
+      assert.equal((await job.batches()).length, 2);
+      assert.deepEqual(await job.lastBatch(), header(3));
+      const index = await OutcomeIndex.of(job, 4);
+      const known = await Promise.all([0, 1, 2, 3].map((row) => index.get(row)));
+      assert.deepEqual(known, [first[0]![1], outcome(1, 'b')[1], first[1]![1], undefined]);
+    });
+
+    test('rows of all sizes are kept in pages that are small', async () => {
+      const job = new JobStore(store).job('pages');
+      const rows = Array.from({ length: PAGE_ROWS + 2 }, (_, n) => ({
+        item_id: `row-${n + 1}`,
+        source_id: '',
+        row: { text: n % 200 === 7 ? 'ä'.repeat(300_000) : `"${n}"\n` },
+      }));
+      const pages = new InputPages(job);
+      for (const row of rows) await pages.add(row);
+      await pages.end();
+      for (const [number, length] of [PAGE_ROWS, 2].entries()) {
+        const page = await job.page(number);
+        assert.equal(page.length, length);
+        assert.ok(JSON.stringify(page).length < 100_000);
+        for (const [n, row] of page.entries()) {
+          const { item_id, source_id, row: cells } = rows[number * PAGE_ROWS + n]!;
+          assert.deepEqual([row.item_id, row.source_id], [item_id, source_id]);
+          assert.deepEqual(await job.cells(row), cells);
+        }
+      }
     });
 
     test('it has one identity, whoever asks first', async () => {

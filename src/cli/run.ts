@@ -87,7 +87,7 @@ export function addRun(program: Command): void {
     )
     .option(
       '--workdir <dir>',
-      'where the agent works; may hold {column} (default: the current folder)',
+      'where the agent works; may hold {column} (default: the current folder; with a store on S3, an empty one of each run)',
     )
     .addOption(
       new Option(

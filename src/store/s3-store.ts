@@ -17,7 +17,7 @@ const PART_BYTES = 8 * 1024 * 1024;
 const SILENCE_MS = 60_000;
 const CONNECT_MS = 5000;
 
-/** The region, where nobody names one: other servers than AWS take any, and AWS tells the right one. */
+/** Where nobody names one: other servers than AWS take any, and AWS tells the right one. */
 const DEFAULT_REGION = 'us-east-1';
 
 /** What is loaded when the store is first used. */
