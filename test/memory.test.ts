@@ -26,7 +26,7 @@ before(async () => {
   s3 = await S3Server.start(folder, ['jobs']);
 });
 after(async () => {
-  await S3Server.closeAll();
+  await S3Server.killAll();
   await rm(folder, { recursive: true, force: true });
 });
 

@@ -25,7 +25,7 @@ before(async () => {
 });
 after(async () => {
   WorkerProcess.killAll();
-  await S3Server.closeAll();
+  await S3Server.killAll();
   await site.close();
 });
 
@@ -181,6 +181,38 @@ test('application code has its output where it asked for it, too', async (t) => 
     };
     await assert.rejects(jobs.start(taken), { name: 'OutputError', message: /is there already/ });
   });
+});
+
+test('an object store that is away for a time fails nothing', async () => {
+  const jobs = new AgentJobs({ client: site.client, taskQueue: site.taskQueue, store: STORE });
+  const open = join(site.folder, 'open-again');
+  const log = join(site.folder, 'started-again');
+  const large: Step[] = [
+    ['append', log],
+    ['wait-for', open],
+    ['report-sized', RESULT_BYTES],
+  ];
+  const spec = await site.spec({ a: large, b: large, c: large }, { max_concurrency: 2 });
+  const job = await jobs.start(spec);
+  await until('agents run', async () => (await started(log)).length === 2);
+  await s3.kill();
+  await writeFile(open, '');
+  await until('a result that was reported could not be kept, twice', async () => {
+    const { raw } = await site.client.workflow.getHandle(`${job.jobId}/a`).describe();
+    return raw.pendingActivities?.some(
+      ({ activityType, attempt }) => activityType?.name === 'saveResult' && attempt! > 2,
+    );
+  });
+  await s3.start();
+  const summary = await job.result();
+  assert.deepEqual([summary.verdict, summary.output_error], ['succeeded', null]);
+  assert.deepEqual(
+    (await readOutput(summary.output_csv_path)).map(({ status, attempt_count }) => [
+      status,
+      attempt_count,
+    ]),
+    [1, 2, 3].map(() => ['completed', '1']),
+  );
 });
 
 test('a store that cannot be used stops a command and a worker at once, with what to do', async () => {

@@ -20,7 +20,7 @@ before(async () => {
   Object.assign(process.env, server.env);
 });
 after(async () => {
-  await S3Server.closeAll();
+  await S3Server.killAll();
   await rm(folder, { recursive: true, force: true });
 });
 

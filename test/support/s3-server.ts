@@ -18,36 +18,44 @@ export class S3Server {
   readonly endpoint: string;
   /** Where its buckets are. */
   readonly folder: string;
-  readonly #process: ChildProcess;
+  readonly #program: string;
+  readonly #port: number;
+  #process: ChildProcess | undefined;
   static readonly #all = new Set<S3Server>();
 
   /** @param buckets there from the start. */
   static async start(folder: string, buckets: string[]): Promise<S3Server> {
-    const program = await installed();
     const data = join(folder, 's3');
     for (const bucket of buckets) await mkdir(join(data, bucket), { recursive: true });
-    const port = await freePort();
-    const server = new S3Server(program, data, port);
-    await until('the S3 server listens', () => {
-      if (server.#process.exitCode !== null) throw new Error(`it has ended: ${server.#said}`);
-      return listens(port);
-    });
+    const server = new S3Server(await installed(), data, await freePort());
+    this.#all.add(server);
+    await server.start();
     return server;
   }
 
-  #said = '';
-
   private constructor(program: string, folder: string, port: number) {
+    this.#program = program;
     this.folder = folder;
+    this.#port = port;
     this.endpoint = `http://127.0.0.1:${port}`;
-    this.#process = spawn(program, ['--port', `127.0.0.1:${port}`, '--quiet', 'posix', folder], {
+  }
+
+  /** Starts it, again on the same port and folder. */
+  async start(): Promise<void> {
+    const address = `127.0.0.1:${this.#port}`;
+    const server = spawn(this.#program, ['--port', address, '--quiet', 'posix', this.folder], {
       env: { ...process.env, ROOT_ACCESS_KEY: KEY, ROOT_SECRET_KEY: SECRET },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    for (const stream of [this.#process.stdout!, this.#process.stderr!]) {
-      stream.setEncoding('utf8').on('data', (text: string) => (this.#said += text));
+    this.#process = server;
+    let said = '';
+    for (const stream of [server.stdout, server.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => (said += text));
     }
-    S3Server.#all.add(this);
+    await until('the S3 server listens', () => {
+      if (server.exitCode !== null) throw new Error(`it has ended: ${said}`);
+      return listens(this.#port);
+    });
   }
 
   /** What a process needs to reach it: the standard variables of the AWS SDK. */
@@ -60,16 +68,18 @@ export class S3Server {
     };
   }
 
-  async close(): Promise<void> {
-    S3Server.#all.delete(this);
-    if (this.#process.exitCode !== null) return;
-    this.#process.kill('SIGKILL');
-    await once(this.#process, 'exit');
+  /** `kill -9`; returns when it is gone. */
+  async kill(): Promise<void> {
+    const server = this.#process;
+    this.#process = undefined;
+    if (server === undefined || server.exitCode !== null) return;
+    server.kill('SIGKILL');
+    await once(server, 'exit');
   }
 
   /** To be called in the tests' `after`. */
-  static async closeAll(): Promise<void> {
-    await Promise.all([...this.#all].map((server) => server.close()));
+  static async killAll(): Promise<void> {
+    await Promise.all([...this.#all].map((server) => server.kill()));
   }
 }
 
