@@ -55,7 +55,7 @@ export class BenchSite {
     this.worker = worker;
     this.bare = bare;
     this.#agents = agents;
-    this.jobs = new AgentJobs({ client, taskQueue: 'bench', storeFolder: join(folder, 'store') });
+    this.jobs = new AgentJobs({ client, taskQueue: 'bench', store: join(folder, 'store') });
   }
 
   /** A job of activities that take so long; returns its ID when it has succeeded. */

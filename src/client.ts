@@ -33,7 +33,7 @@ import {
 } from './client/job-items.js';
 import { JobNotFound, type JobStatus, jobStatus } from './client/job-status.js';
 import { unpolledQueues } from './client/task-queues.js';
-import { serverConnection, storeFolder, taskQueue } from './config.js';
+import { serverConnection, storeLocation, taskQueue } from './config.js';
 import { dataConverter } from './data-converter.js';
 import {
   type AgentSpec,
@@ -55,17 +55,20 @@ import {
   stopSignal,
 } from './messages.js';
 import { exportRows } from './output/export.js';
+import { bringOutput } from './client/bring-output.js';
+import { sendInput } from './client/send-input.js';
 import { checkOutput } from './output/output-file.js';
 import { SpecError, parseSpec } from './spec.js';
-import { FolderStore } from './store/folder-store.js';
 import { transcript } from './transcript/transcript.js';
 import { JobStore, type RunLog, type StoredJob } from './store/job-store.js';
+import { openStore } from './store/open-store.js';
 
 export type * from './job.js';
 export type { OwnActivityInput } from './activities/contract.js';
 export type { ExternalTask, ItemResult, ItemSummary } from './client/job-items.js';
 export { JobNotFound, type JobStatus } from './client/job-status.js';
 export { ConfigError } from './config.js';
+export { StoreError } from './store/blob-store.js';
 export { SpecError } from './spec.js';
 
 /** A job of this ID exists: on the server, or in the job store from earlier. */
@@ -109,8 +112,11 @@ export interface AgentJobsOptions {
   client: Client;
   /** Default: `AGENT_JOBS_TASK_QUEUE`, else `agent-jobs`. */
   taskQueue?: string;
-  /** Default: `AGENT_JOBS_STORE`, else `$XDG_STATE_HOME/agent-jobs`. */
-  storeFolder?: string;
+  /**
+   * The job store: a folder, or `s3://bucket/prefix`. Default: `AGENT_JOBS_STORE`, else
+   * `$XDG_STATE_HOME/agent-jobs`.
+   */
+  store?: string;
 }
 
 /** A server that is back is noticed soon; the default waits up to two minutes. */
@@ -125,50 +131,51 @@ export class AgentJobs {
   /**
    * Connects as the standard Temporal environment variables and profile file say.
    * @param options.connectTimeoutMs default: 10 s.
-   * @throws {ConfigError} where these are not usable; {@link ServerUnreachable}.
+   * @throws {ConfigError} where these are not usable; {@link ServerUnreachable}; {@link StoreError} where
+   *   there can be no job store of that name.
    */
   static async connect(
     options: Omit<AgentJobsOptions, 'client'> & { connectTimeoutMs?: number } = {},
   ): Promise<AgentJobs> {
     const { connectTimeoutMs = 10_000, ...rest } = options;
     const { connectionOptions, address, namespace } = serverConnection();
-    try {
-      const connection = await Connection.connect({
-        ...connectionOptions,
-        connectTimeout: connectTimeoutMs,
-        channelArgs: { 'grpc.max_reconnect_backoff_ms': MAX_RECONNECT_BACKOFF_MS },
-      });
-      return new AgentJobs({
-        ...rest,
-        client: new Client({ connection, namespace, dataConverter }),
-      });
-    } catch (error) {
+    const connection = await Connection.connect({
+      ...connectionOptions,
+      connectTimeout: connectTimeoutMs,
+      channelArgs: { 'grpc.max_reconnect_backoff_ms': MAX_RECONNECT_BACKOFF_MS },
+    }).catch((error: unknown) => {
       throw new ServerUnreachable(address, error);
-    }
+    });
+    return new AgentJobs({ ...rest, client: new Client({ connection, namespace, dataConverter }) });
   }
 
   constructor(options: AgentJobsOptions) {
     this.client = options.client;
     this.taskQueue = options.taskQueue ?? taskQueue();
-    this.store = new JobStore(new FolderStore(options.storeFolder ?? storeFolder()));
+    this.store = new JobStore(openStore(options.store ?? storeLocation()));
   }
 
   /**
-   * Starts a job; returns once the server has it.
+   * Starts a job; returns once the server has it. Where the job store is all that the workers have in
+   * common with the caller, it brings the input there.
    * @param options.jobId default: a random UUID.
    * @throws {SpecError} where the spec is not usable; {@link JobExists}. What is wrong with the input
    *   itself is found when the job opens it: {@link JobHandle.result} rejects with {@link JobRefused}.
+   *   {@link StoreError} where an object store cannot be used; `InputError` and `OutputError` where the
+   *   input cannot be brought there, and the output not be written later.
    */
   async start(spec: JobSpec, options: { jobId?: string } = {}): Promise<JobHandle> {
     const jobId = options.jobId ?? randomUUID();
     const problem = jobIdProblem(jobId);
     if (problem !== undefined) throw new SpecError([`job_id: ${problem}`]);
-    // The caller's folder, unlike that of the worker, is known here.
-    const agent = isProcess(spec.agent)
-      ? { ...spec.agent, workdir: spec.agent.workdir ?? literally(process.cwd()) }
-      : spec.agent;
-    const checked = parseSpec({ ...spec, agent });
-    if ((await this.store.job(jobId).record()) !== undefined) throw new JobExists(exists(jobId));
+    const stored = this.store.job(jobId);
+    let checked = parseSpec({ ...spec, agent: this.#withWorkdir(spec.agent) });
+    if ((await stored.record()) !== undefined) throw new JobExists(exists(jobId));
+    if (this.store.blobs.remote && spec.input_key === undefined) {
+      // Not after a long upload.
+      if (await this.#isKnown(jobId)) throw new JobExists(exists(jobId));
+      checked = await sendInput(stored, checked);
+    }
     try {
       await this.client.workflow.start(JOB_WORKFLOW, {
         workflowId: jobId,
@@ -182,6 +189,23 @@ export class AgentJobs {
       throw error;
     }
     return this.job(jobId);
+  }
+
+  /** The caller's folder, unlike that of the worker, is known here; on other hosts it is not there. */
+  #withWorkdir(agent: AgentSpec): AgentSpec {
+    if (!isProcess(agent) || agent.workdir !== undefined) return agent;
+    if (this.store.blobs.remote && agent.isolate === undefined) return agent;
+    return { ...agent, workdir: literally(process.cwd()) };
+  }
+
+  async #isKnown(jobId: string): Promise<boolean> {
+    try {
+      await this.client.workflow.getHandle(jobId).describe();
+      return true;
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return false;
+      throw error;
+    }
   }
 
   /** A handle of a job that may or may not exist. */
@@ -307,10 +331,28 @@ export class JobHandle {
   }
 
   /**
-   * Waits for the job's end, whatever its verdict.
+   * Waits for the job's end, whatever its verdict. Where its workers do not see the caller's files, it then
+   * brings the output to where the job says.
    * @throws {JobRefused} where its input was; {@link JobTerminated}; {@link JobNotFound}.
    */
   async result(): Promise<JobSummary> {
+    const summary = await this.#end();
+    const { output_error } = await bringOutput(this.#stored, summary, { ended: true });
+    return { ...summary, output_error };
+  }
+
+  /**
+   * Brings the output of a job that has ended to where the job says, where its workers do not see that
+   * path; else does nothing.
+   * @param options.ended whether the job has only just ended, so that what is there is older. Otherwise
+   *   a file that was written since is left as it is.
+   * @returns the status, with `output_error` where that could not be done.
+   */
+  async withOutput(status: JobStatus, options: { ended: boolean }): Promise<JobStatus> {
+    return { ...status, ...(await bringOutput(this.#stored, status, options)) };
+  }
+
+  async #end(): Promise<JobSummary> {
     const handle = this.#handle();
     try {
       return (await handle.result()) as JobSummary;

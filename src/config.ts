@@ -21,9 +21,26 @@ export function notesFolder(): string {
   return join(stateFolder(), 'runs');
 }
 
-/** The job store's folder, the same for every worker of a user whatever its folder. */
-export function storeFolder(): string {
-  return resolve(process.env['AGENT_JOBS_STORE'] || stateFolder());
+let namedStore: string | undefined;
+
+/** Has this process use a job store whatever its environment says, as a command's option asks. */
+export function nameStore(location: string): void {
+  namedStore = location;
+}
+
+/** The job store: a folder or a URL; the same for every worker of a user whatever its folder. */
+export function storeLocation(): string {
+  const location = namedStore ?? (process.env['AGENT_JOBS_STORE'] || stateFolder());
+  return isUrl(location) ? location.replace(/\/+$/, '') : resolve(location);
+}
+
+/** Whether the job store is for several hosts, which need not have any folder in common. */
+export function storeIsShared(): boolean {
+  return isUrl(storeLocation());
+}
+
+function isUrl(location: string): boolean {
+  return /^[a-z][a-z0-9+.-]*:\/\//i.test(location);
 }
 
 export function taskQueue(): string {
@@ -97,7 +114,7 @@ export function settings(): Record<string, string> {
   return {
     TEMPORAL_ADDRESS: address,
     TEMPORAL_NAMESPACE: namespace,
-    AGENT_JOBS_STORE: storeFolder(),
+    AGENT_JOBS_STORE: storeLocation(),
     AGENT_JOBS_TASK_QUEUE: taskQueue(),
     ...(file ? { TEMPORAL_CONFIG_FILE: resolve(file) } : {}),
   };

@@ -74,6 +74,12 @@ export interface AgentSurroundings {
 export interface JobSpec {
   /** CSV (RFC 4180), or JSON Lines where the name ends in `.jsonl` or `.ndjson`. */
   csv_path: string;
+  /**
+   * Set by clients whose workers see only the job store, and not the caller's files: `input/…`, the key of
+   * the input in the job's part of the store. `csv_path` then only names it, and the output is kept in
+   * the store as well, for whoever waits for the job or asks for its results.
+   */
+  input_key?: string | undefined;
   /** The task, a template: `{column}` is replaced by the row's cell. */
   instruction: string;
   agent: AgentSpec;
@@ -278,6 +284,8 @@ export interface JobSummary extends Counts {
   total: number;
   pending: number;
   output_csv_path: string;
+  /** Where the job store has the output, if the workers do not see the caller's files: a path or a URL. */
+  stored_output?: string;
   /** Set where the output could not be written; `agent-jobs results JOB --output PATH` recovers. */
   output_error: string | null;
   stop_reason: string | null;
@@ -306,6 +314,14 @@ export interface ReportError {
   path: string;
   message: string;
 }
+
+/**
+ * What a worker may be there for alone.
+ * - `workflows`: the jobs and their items, the input and the output. It starts no agents.
+ * - `agents`: the agents, and nothing else.
+ */
+export const WORKER_ROLES = ['workflows', 'agents'] as const;
+export type WorkerRole = (typeof WORKER_ROLES)[number];
 
 export const DEFAULT_TASK_QUEUE = 'agent-jobs';
 export const DEFAULT_MAX_CONCURRENCY = 16;
@@ -358,6 +374,11 @@ export function defaultOutputPath(csvPath: string, jobId: string): string {
   const dot = name.lastIndexOf('.');
   const stem = dot > 0 ? name.slice(0, dot) : name;
   return `${folder}${stem}.agent-job-${jobId.slice(0, 8)}.csv`;
+}
+
+/** Where the output of a job is kept in the store, for a caller that wants it at a path. */
+export function outputKey(path: string): string {
+  return path.toLowerCase().endsWith('.jsonl') ? 'output.jsonl' : 'output.csv';
 }
 
 export function ended(counts: Counts): number {

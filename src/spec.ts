@@ -65,6 +65,11 @@ const activity = z.strictObject({ activity: text, task_queue: text });
 
 const spec = z.strictObject({
   csv_path: absolutePath,
+  // A key of no other job's, and no path out of a folder.
+  input_key: z
+    .string()
+    .regex(/^input\/[A-Za-z0-9-]+(\.[A-Za-z0-9]+)?$/, 'must be a key such as input/NAME.csv')
+    .optional(),
   instruction: text,
   // The kind is settled by its key first, so that a mistake is told about the kind that was meant.
   agent: z.unknown().transform((agent, context): AgentSpec => {

@@ -10,10 +10,11 @@ import { Guard } from './agent/guard.js';
 import { RunNotes } from './agent/leftovers.js';
 import { dataConverter } from './data-converter.js';
 import type { ServerConnection } from './config.js';
+import type { WorkerRole } from './job.js';
 import { agentTaskQueue } from './messages.js';
 import { ReportEndpoint } from './report/endpoint.js';
-import { FolderStore } from './store/folder-store.js';
 import { JobStore } from './store/job-store.js';
+import { openStore } from './store/open-store.js';
 
 /** Built by `npm run build`, for the sources and for the package alike. */
 const WORKFLOW_BUNDLE = fileURLToPath(new URL('../dist/workflow-bundle.js', import.meta.url));
@@ -24,7 +25,10 @@ export interface AgentJobsWorkerOptions {
   connection: ServerConnection['connectionOptions'];
   namespace: string;
   taskQueue: string;
-  storeFolder: string;
+  /** The job store: a folder, or `s3://bucket/prefix`. */
+  store: string;
+  /** What it works on. Default: both. */
+  role?: WorkerRole | undefined;
   /**
    * Where the workers of this host note what they have started, so that the next one can end what they
    * leave when they are killed together with their guards. Without one, nothing is noted.
@@ -44,8 +48,13 @@ export interface AgentJobsWorker {
   shutdown(): void;
 }
 
+/** @throws {StoreError} where the job store is one that other hosts have, too, and cannot be used. */
 export async function startWorker(options: AgentJobsWorkerOptions): Promise<AgentJobsWorker> {
-  const { namespace, taskQueue, drainSeconds } = options;
+  const { namespace, drainSeconds, role } = options;
+  const blobs = openStore(options.store);
+  // Work that it takes and cannot do would go round and round.
+  if (blobs.remote) await blobs.id();
+  const store = new JobStore(blobs);
   const connection = await NativeConnection.connect(options.connection);
   const client = new Client({
     connection: await Connection.connect({
@@ -56,48 +65,13 @@ export async function startWorker(options: AgentJobsWorkerOptions): Promise<Agen
     namespace,
     dataConverter,
   });
-  const notes = await openNotes(options.notesFolder);
-  const endpoint = await ReportEndpoint.listen();
-  const guard = new Guard();
-  const hosts = new CodexHosts(guard, notes);
   const drain = new AbortController();
   // Each agent listens.
   setMaxListeners(0, drain.signal);
-  const store = new JobStore(new FolderStore(options.storeFolder));
-  const jobs = new OpenJobs(store);
-  const common = {
-    connection,
-    namespace,
-    dataConverter,
-    // Heartbeats go out every 5 s, against a timeout of 20.
-    maxHeartbeatThrottleInterval: 5000,
-    shutdownForceTime: (drainSeconds + 30) * 1000,
-  };
-
-  const [control, agents] = await Promise.all([
-    Worker.create({
-      ...common,
-      taskQueue,
-      workflowBundle: { codePath: WORKFLOW_BUNDLE },
-      activities: createControlActivities({ client, store, jobs }),
-      maxConcurrentActivityTaskExecutions: 500,
-      // A worker that was killed leaves its sticky queue behind; its workflows wait so long for it.
-      stickyQueueScheduleToStartTimeout: '2 s',
-    }),
-    Worker.create({
-      ...common,
-      taskQueue: agentTaskQueue(taskQueue),
-      activities: createAgentActivities({
-        client,
-        jobs,
-        endpoint,
-        guard,
-        hosts,
-        notes,
-        drained: drain.signal,
-      }),
-      maxConcurrentActivityTaskExecutions: options.concurrency,
-    }),
+  const host: Host = { options, connection, client, store, jobs: new OpenJobs(store) };
+  const parts = await Promise.all([
+    ...(role === 'agents' ? [] : [workflowsPart(host)]),
+    ...(role === 'workflows' ? [] : [agentsPart(host, drain.signal)]),
   ]);
 
   let shuttingDown = false;
@@ -105,21 +79,78 @@ export async function startWorker(options: AgentJobsWorkerOptions): Promise<Agen
     if (shuttingDown) return drain.abort();
     shuttingDown = true;
     setTimeout(() => drain.abort(), drainSeconds * 1000).unref();
-    for (const worker of [control, agents]) if (worker.getState() === 'RUNNING') worker.shutdown();
+    for (const { worker } of parts) if (worker.getState() === 'RUNNING') worker.shutdown();
   };
   const run = async () => {
     try {
-      await Promise.all([control.run(), agents.run()]);
+      await Promise.all(parts.map(({ worker }) => worker.run()));
     } finally {
       shutdown();
-      await hosts.close();
-      guard.close();
-      await endpoint.close();
+      for (const { close } of parts) await close();
       await client.connection.close();
       await connection.close();
     }
   };
   return { done: run(), shutdown };
+}
+
+/** What both parts of a worker have. */
+interface Host {
+  options: AgentJobsWorkerOptions;
+  connection: NativeConnection;
+  client: Client;
+  store: JobStore;
+  jobs: OpenJobs;
+}
+
+/** A worker of the SDK, and what is to be closed after it. */
+interface Part {
+  worker: Worker;
+  close: () => Promise<void>;
+}
+
+async function workflowsPart(host: Host): Promise<Part> {
+  const worker = await Worker.create({
+    ...common(host),
+    taskQueue: host.options.taskQueue,
+    workflowBundle: { codePath: WORKFLOW_BUNDLE },
+    activities: createControlActivities(host),
+    maxConcurrentActivityTaskExecutions: 500,
+    // A worker that was killed leaves its sticky queue behind; its workflows wait so long for it.
+    stickyQueueScheduleToStartTimeout: '2 s',
+  });
+  return { worker, close: async () => {} };
+}
+
+async function agentsPart(host: Host, drained: AbortSignal): Promise<Part> {
+  const { client, jobs, options } = host;
+  const notes = await openNotes(options.notesFolder);
+  const endpoint = await ReportEndpoint.listen();
+  const guard = new Guard();
+  const hosts = new CodexHosts(guard, notes);
+  const worker = await Worker.create({
+    ...common(host),
+    taskQueue: agentTaskQueue(options.taskQueue),
+    activities: createAgentActivities({ client, jobs, endpoint, guard, hosts, notes, drained }),
+    maxConcurrentActivityTaskExecutions: options.concurrency,
+  });
+  const close = async () => {
+    await hosts.close();
+    guard.close();
+    await endpoint.close();
+  };
+  return { worker, close };
+}
+
+function common({ connection, options }: Host) {
+  return {
+    connection,
+    namespace: options.namespace,
+    dataConverter,
+    // Heartbeats go out every 5 s, against a timeout of 20.
+    maxHeartbeatThrottleInterval: 5000,
+    shutdownForceTime: (options.drainSeconds + 30) * 1000,
+  };
 }
 
 /** The notes of this host's runs, once what earlier workers have left is ended and removed. */

@@ -126,7 +126,7 @@ describe('around continuing as new', { concurrency: 4 }, () => {
 it('a cancel ends the agents also while nothing can be saved', async () => {
   const taskQueue = `${site.taskQueue}-unsaved`;
   await site.worker({ taskQueue, concurrency: 2 * SLOTS });
-  const jobs = new AgentJobs({ client: site.client, storeFolder: site.storeFolder, taskQueue });
+  const jobs = new AgentJobs({ client: site.client, store: site.storeFolder, taskQueue });
   const pidFile = join(site.folder, 'unsaved.pids');
   const shell = (n: number) =>
     n < SLOTS ? `echo $$ >>${pidFile}; sleep 600` : `sleep 0.2; report ${n}`;

@@ -76,7 +76,7 @@ test('what worker and guard leave when both are killed, the next worker ends and
   const agents = join(site.folder, 'agents');
   const daemons = join(site.folder, 'left-daemons');
   const first = await WorkerProcess.start(env, { cwd: site.folder });
-  const jobs = new AgentJobs({ client: site.client, taskQueue, storeFolder: site.storeFolder });
+  const jobs = new AgentJobs({ client: site.client, taskQueue, store: site.storeFolder });
   const go = join(site.folder, 'go');
   const shell = (id: string) =>
     `[ -e ${go} ] || { echo $$ >>${agents}; trap '' TERM; ${daemon(`${daemons}-${id}`)}; echo on >>a.txt; while :; do sleep 1; done; }; report 1`;
@@ -130,7 +130,7 @@ test('a worker that is told to end its agents leaves no worktree, and its teardo
     cwd: site.folder,
     args: ['--drain-seconds', '0'],
   });
-  const jobs = new AgentJobs({ client: site.client, taskQueue, storeFolder: site.storeFolder });
+  const jobs = new AgentJobs({ client: site.client, taskQueue, store: site.storeFolder });
   const spec = await lightSpec(site, { a: `echo on >>a.txt; echo $$ >>${pids}; sleep 1000` });
   const agent = { command: LIGHT_AGENT, workdir: repo, isolate: 'worktree' as const };
   const job = await jobs.start({ ...spec, agent: { ...agent, teardown: `touch ${torn}` } });

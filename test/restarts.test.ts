@@ -27,7 +27,7 @@ async function place(name: string) {
   const jobs = new AgentJobs({
     client: site.client,
     taskQueue: env.AGENT_JOBS_TASK_QUEUE,
-    storeFolder: site.storeFolder,
+    store: site.storeFolder,
   });
   const subfolder = async (sub: string) => {
     await mkdir(join(folder, sub), { recursive: true });

@@ -39,7 +39,7 @@ async function place() {
   const jobs = async () => {
     const client = await server.client();
     cleanups.push(() => client.connection.close());
-    return new AgentJobs({ client, storeFolder });
+    return new AgentJobs({ client, store: storeFolder });
   };
   const start = async (shells: Record<string, string>, spec: Partial<JobSpec>) => {
     const csv_path = join(folder, 'in.csv');

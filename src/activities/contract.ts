@@ -26,6 +26,8 @@ interface OpenedInput {
   total: number;
   /** Whether our search attributes are registered: an unregistered one would fail a workflow task. */
   search_attributes: boolean;
+  /** Where the output will be, if it is kept in the store. */
+  stored_output?: string;
 }
 
 /** Run by the workflow's own task queue. */

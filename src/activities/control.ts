@@ -1,15 +1,15 @@
 import { Context } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
+import { outputKey } from '../job.js';
 import {
   INVALID_INPUT_FAILURE,
   itemWorkflowId,
   jobIdAttribute,
   verdictAttribute,
 } from '../messages.js';
-import { exportRows } from '../output/export.js';
-import type { JobStore, StoredJob, StoredRow } from '../store/job-store.js';
-import { PAGE_ROWS } from '../store/job-store.js';
+import { type OutcomeOf, exportRows, outputText } from '../output/export.js';
+import { type JobStore, PAGE_ROWS, type PageRow, type StoredJob } from '../store/job-store.js';
 import { OutcomeIndex } from '../store/outcome-index.js';
 import type { ControlActivities, EndedItems, ItemsInFlight } from './contract.js';
 import { ItemWatch } from './item-watch.js';
@@ -42,8 +42,16 @@ export function createControlActivities(deps: {
       const heartbeat = beat();
       try {
         const store_id = await store.blobs.id();
-        const { total } = await snapshotInput(store.job(job_id), spec);
-        return { store_id, total, search_attributes: await searchAttributesRegistered(client) };
+        const stored = store.job(job_id);
+        const { total, output_csv_path } = await snapshotInput(stored, spec);
+        return {
+          store_id,
+          total,
+          search_attributes: await searchAttributesRegistered(client),
+          ...(spec.input_key !== undefined && {
+            stored_output: stored.locate(outputKey(output_csv_path)),
+          }),
+        };
       } catch (error) {
         if (!(error instanceof InvalidInput)) throw error;
         throw ApplicationFailure.nonRetryable(error.message, INVALID_INPUT_FAILURE);
@@ -97,9 +105,9 @@ export function createControlActivities(deps: {
     },
 
     async describeItem({ row_index, job_id, store_id }) {
-      const { stored, prompt } = await jobs.open({ job_id, store_id });
-      const { row } = await stored.row(row_index);
-      const task = { prompt: prompt(row), row };
+      const job = await jobs.open({ job_id, store_id });
+      const row = await job.row(row_index);
+      const task = { prompt: job.prompt(row), row };
       const size = JSON.stringify(task).length;
       if (size > MAX_TASK_CHARS) {
         throw ApplicationFailure.nonRetryable(
@@ -115,13 +123,15 @@ export function createControlActivities(deps: {
       try {
         const { stored, record } = await jobs.open(ref);
         const outcomes = await OutcomeIndex.of(stored, record.total);
+        const { output_csv_path: path, spec } = record;
+        const outcomeOf: OutcomeOf = ({ row_index }) => outcomes.get(row_index);
+        const key = spec.input_key === undefined ? undefined : outputKey(path);
         let outputError: string | null = null;
         try {
-          await exportRows(record.output_csv_path, record, stored, ({ row_index }) =>
-            outcomes.get(row_index),
-          );
+          if (key === undefined) await exportRows(path, record, stored, outcomeOf);
+          else await stored.saveOutput(key, outputText(path, record, stored, outcomeOf));
         } catch (error) {
-          outputError = `${record.output_csv_path} could not be written: ${(error as Error).message}`;
+          outputError = `${key === undefined ? path : stored.locate(key)} could not be written: ${(error as Error).message}`;
         }
         await stored.saveSummary({ ...summary, output_error: outputError });
         return outputError;
@@ -139,7 +149,7 @@ function beat(): NodeJS.Timeout {
 
 /** The item IDs, in the same order; each page is read once. */
 async function itemIdsOf(stored: StoredJob, items: ItemsInFlight['items']): Promise<string[]> {
-  const pages = new Map<number, StoredRow[]>();
+  const pages = new Map<number, PageRow[]>();
   const itemIds: string[] = [];
   for (const [row] of items) {
     const page = Math.floor(row / PAGE_ROWS);

@@ -9,7 +9,8 @@ import { TemplateError, parseTemplate } from '../input/template.js';
 import { type JobSpec, type Json, isProcess } from '../job.js';
 import { OutputError, checkOutput } from '../output/output-file.js';
 import { settingsOf } from '../spec.js';
-import { type JobRecord, PAGE_ROWS, type StoredJob, type StoredRow } from '../store/job-store.js';
+import { InputPages } from '../store/input-pages.js';
+import type { JobRecord, StoredJob, StoredRow } from '../store/job-store.js';
 
 /** The input, the instruction or the output path has to be mended before the job can start. */
 export class InvalidInput extends Error {
@@ -26,35 +27,36 @@ export interface CheckedInput {
 
 /**
  * Reads the whole input and checks it against the spec: that it is well-formed, that the ID column
- * and the placeholders of instruction and working directory are there, that the output can be written,
- * that there is a commit to work on where the job wants worktrees.
- * @param onPage called with each page of rows, in order.
+ * and the placeholders of instruction and working directory are there, that the output can be written
+ * where it is a file of this host, that there is a commit to work on where the job wants worktrees.
+ * @param input.bytes the input, where it is not a file of this host. @param input.onRow called with each
+ *   row, in order.
  * @throws {InvalidInput} with a message for the person who started the job.
  */
 export async function checkInput(
   jobId: string,
   spec: JobSpec,
-  onPage: (page: number, rows: StoredRow[]) => Promise<void> = async () => {},
+  input: { bytes?: AsyncIterable<Uint8Array>; onRow?: (row: StoredRow) => Promise<void> } = {},
 ): Promise<CheckedInput> {
   try {
-    const { rows, columns } = readRows(spec.csv_path);
+    const { rows, columns } = readRows(spec.csv_path, input.bytes);
     const ids = new ItemIds();
     let total = 0;
-    let page: StoredRow[] = [];
     for await (const { row } of rows) {
       if (total === 0 && isCsv(spec.csv_path)) checkColumns(spec, columns());
       const sourceId = spec.id_column === undefined ? undefined : own(row, spec.id_column);
-      page.push({ ...ids.next(total, sourceId), row: row as StoredRow['row'] });
+      await input.onRow?.({ ...ids.next(total, sourceId), row: row as StoredRow['row'] });
       total += 1;
-      if (page.length === PAGE_ROWS) {
-        await onPage(total / PAGE_ROWS - 1, page);
-        page = [];
-      }
     }
     checkColumns(spec, columns());
-    if (page.length > 0) await onPage(Math.floor(total / PAGE_ROWS), page);
-    const output = settingsOf(spec, jobId).output_csv_path;
-    await checkOutput(output, { input: spec.csv_path, jobId, overwrite: spec.overwrite ?? false });
+    if (spec.input_key === undefined) {
+      const output = settingsOf(spec, jobId).output_csv_path;
+      await checkOutput(output, {
+        input: spec.csv_path,
+        jobId,
+        overwrite: spec.overwrite ?? false,
+      });
+    }
     const isolation = await isolationOf(spec, columns());
     return { columns: columns(), total, ...(isolation !== undefined && { isolation }) };
   } catch (error) {
@@ -73,7 +75,12 @@ export async function checkInput(
 export async function snapshotInput(stored: StoredJob, spec: JobSpec): Promise<JobRecord> {
   const earlier = await stored.record();
   if (earlier !== undefined) return earlier;
-  const checked = await checkInput(stored.jobId, spec, (page, rows) => stored.savePage(page, rows));
+  const pages = new InputPages(stored);
+  const checked = await checkInput(stored.jobId, spec, {
+    ...(spec.input_key !== undefined && { bytes: await stored.input(spec.input_key) }),
+    onRow: (row) => pages.add(row),
+  });
+  await pages.end();
   const record: JobRecord = {
     job_id: stored.jobId,
     spec,

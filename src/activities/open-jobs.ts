@@ -9,6 +9,7 @@ import { compileSchema } from '../schema.js';
 import { settingsOf } from '../spec.js';
 import type { JobRecord, JobStore, StoredJob } from '../store/job-store.js';
 import type { JobRef } from './contract.js';
+import { RecentPages } from './recent-pages.js';
 
 /** A job as a worker works on it: its record, with what is made of it once. */
 export interface OpenJob {
@@ -16,6 +17,7 @@ export interface OpenJob {
   stored: StoredJob;
   terms: ReportTerms;
   prompt: (row: { [column: string]: Json }) => string;
+  row: (rowIndex: number) => Promise<{ [column: string]: Json }>;
   /** Where its agents work, where the job says so. */
   workdir: Workdir | undefined;
 }
@@ -26,6 +28,7 @@ const MAX_OPEN = 100;
 export class OpenJobs {
   readonly #store: JobStore;
   readonly #open = new Map<string, Promise<OpenJob>>();
+  readonly #pages = new RecentPages();
 
   constructor(store: JobStore) {
     this.#store = store;
@@ -37,7 +40,7 @@ export class OpenJobs {
     if (own !== store_id) {
       throw ApplicationFailure.retryable(
         `job ${job_id} is in job store ${store_id}; this worker has ${own} (${this.#store.blobs.location}). ` +
-          'Give the workers one store with AGENT_JOBS_STORE',
+          'Give the workers one store with --store or AGENT_JOBS_STORE',
         WRONG_STORE_FAILURE,
       );
     }
@@ -48,7 +51,7 @@ export class OpenJobs {
     const stored = await this.stored(ref);
     let opening = this.#open.get(ref.job_id);
     if (opening === undefined) {
-      opening = open(stored);
+      opening = open(stored, this.#pages);
       this.#open.set(ref.job_id, opening);
       opening.catch(() => this.#open.delete(ref.job_id));
       if (this.#open.size > MAX_OPEN) this.#open.delete(this.#open.keys().next().value!);
@@ -57,7 +60,7 @@ export class OpenJobs {
   }
 }
 
-async function open(stored: StoredJob): Promise<OpenJob> {
+async function open(stored: StoredJob, pages: RecentPages): Promise<OpenJob> {
   const record = await stored.record();
   if (record === undefined) throw new Error(`job ${stored.jobId} is not in the store`);
   const { spec } = record;
@@ -73,6 +76,7 @@ async function open(stored: StoredJob): Promise<OpenJob> {
       },
       tool: reportTool(spec.output_schema),
     },
+    row: (rowIndex) => pages.row(stored, rowIndex),
     prompt: (row) => renderTemplate(template, row),
     workdir: workdir === undefined ? undefined : parseWorkdir(workdir, record.columns),
   };

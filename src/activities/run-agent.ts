@@ -66,7 +66,7 @@ async function runAgent(host: AgentHost, run: AgentRun): Promise<AgentEnd> {
   const job = await host.jobs.open(run);
   const { agent } = job.record.spec;
   if (!isProcess(agent)) throw new Error(`job ${run.job_id} has no process to start`);
-  const { row } = await job.stored.row(run.row_index);
+  const row = await job.row(run.row_index);
   const reports = reportsOf(host, run, job);
   const token = host.endpoint.admit(reports);
   const heartbeat = setInterval(() => Context.current().heartbeat(), HEARTBEAT_MS);
@@ -93,7 +93,10 @@ async function inWorkplace(own: Run): Promise<AgentEnd> {
   const { host, run, job, agent, row, log, place } = own;
   const { guard, endpoint, drained } = host;
   const { spec, isolation } = job.record;
-  const workdir = job.workdir ?? { folder: dirname(spec.csv_path), below: () => undefined };
+  // The folder of a file that is not on this host is not, either.
+  const elsewhere = spec.input_key !== undefined && isolation === undefined;
+  const beside = { folder: dirname(spec.csv_path), below: () => undefined };
+  const workdir = job.workdir ?? (elsewhere ? undefined : beside);
   const cwd = await place.prepare(workdir, row, isolation).catch((error: unknown) => {
     if (!(error instanceof GitError)) throw error;
     throw new NotPrepared(`the worktree could not be made: ${error.message}`);

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { MAX_PATCH_BYTES } from '../job.js';
@@ -56,14 +56,20 @@ export class Workplace {
 
   /**
    * Makes ready the folder that the agent is to work in.
+   * @param workdir undefined for an empty folder of the run's own.
    * @returns the folder.
    * @throws {CannotStart} where the row's folder is not to be had; {@link GitError}.
    */
   async prepare(
-    workdir: Workdir,
+    workdir: Workdir | undefined,
     row: Readonly<Record<string, unknown>>,
     from: FixedCommit | undefined,
   ): Promise<string> {
+    if (workdir === undefined) {
+      const own = join(this.#folder, 'work');
+      await mkdir(own, { mode: 0o700 });
+      return own;
+    }
     const below = workdir.below(row);
     if (from === undefined) {
       return below === undefined ? workdir.folder : folderBelow(workdir.folder, below);

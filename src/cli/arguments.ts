@@ -1,5 +1,5 @@
 /** Arguments and options that several commands share. */
-import { Argument, InvalidArgumentError } from 'commander';
+import { Argument, InvalidArgumentError, Option } from 'commander';
 import { jobIdProblem } from '../job.js';
 
 /** Reads a job ID; it also names files, so that nothing else may be taken for one. */
@@ -11,6 +11,14 @@ export function jobId(text: string): string {
 
 export function jobArgument(): Argument {
   return new Argument('<job>', 'ID of the job').argParser(jobId);
+}
+
+/** Read in `main.ts`, before the command runs. */
+export function storeOption(): Option {
+  return new Option(
+    '--store <where>',
+    'the job store: a folder, or s3://BUCKET/PREFIX (default: AGENT_JOBS_STORE, else $XDG_STATE_HOME/agent-jobs)',
+  );
 }
 
 export function number(text: string): number {

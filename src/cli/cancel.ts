@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { jobArgument } from './arguments.js';
+import { jobArgument, storeOption } from './arguments.js';
 import { answer } from './output.js';
 
 export function addCancel(program: Command): void {
@@ -10,6 +10,7 @@ export function addCancel(program: Command): void {
       'Ends a job and its agents; what is done is written. Also ends what a terminated job has left.',
     )
     .addArgument(jobArgument())
+    .addOption(storeOption())
     .addHelpText('after', '\nTo let running agents finish: agent-jobs stop')
     .action(cancel);
 }

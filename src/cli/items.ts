@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { ItemStatus, ItemSummary } from '../client.js';
-import { jobArgument } from './arguments.js';
+import { jobArgument, storeOption } from './arguments.js';
 import { answer, note, readerGone } from './output.js';
 import { oneLine } from './wording.js';
 
@@ -15,6 +15,7 @@ export function addItems(program: Command): void {
     .addArgument(jobArgument())
     .addOption(new Option('--status <status>', 'only these (default: all)').choices(STATUSES))
     .option('--json', 'print a JSON array, one item a line')
+    .addOption(storeOption())
     .addHelpText('after', '\nExample:\n  agent-jobs items my-job --status running --json')
     .action(items);
 }

@@ -21,7 +21,8 @@ export function jobAnswer(status: JobStatus, link: string | undefined): JobAnswe
 /** Tells how a job ended: all that `run` and `watch` write to standard output. */
 export function answerEnd(status: JobStatus, link: string | undefined, json: boolean): void {
   if (json) answerJson(jobAnswer(status, link));
-  else answerSummary(status, link);
+  // It has been brought from there.
+  else answerSummary({ ...status, stored_output: null }, link);
 }
 
 export function hasEnded({ state }: JobStatus): boolean {
@@ -77,6 +78,9 @@ function answerDetails(status: JobStatus, link: string | undefined): void {
   if (output_error !== null) {
     line('output', painted('red', oneLine(output_error, 2 * MAX_ERROR)));
     line('', `to write it elsewhere: agent-jobs results ${job_id} --output PATH`);
+  } else if (status.stored_output !== null) {
+    line('output', status.stored_output);
+    line('', `to bring it to ${output_csv_path}: agent-jobs results ${job_id}`);
   } else if (status.state === 'closed' && output_csv_path !== null) {
     line('output', output_csv_path);
   } else if (status.state !== 'refused' && output_csv_path !== null) {

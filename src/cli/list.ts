@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { JobStatus } from '../client.js';
+import { storeOption } from './arguments.js';
 import { answer, answerJson, note } from './output.js';
 
 export function addList(program: Command): void {
@@ -8,6 +9,7 @@ export function addList(program: Command): void {
     .summary('the jobs, newest first')
     .description('Lists the jobs that the server or the job store knows, newest first.')
     .option('--json', 'print a JSON array')
+    .addOption(storeOption())
     .action(list);
 }
 

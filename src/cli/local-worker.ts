@@ -58,7 +58,7 @@ export async function ensureWorker(site: Connected, spec: JobSpec): Promise<void
   const { AGENT_JOBS_STORE: store } = settings();
   if (there.store !== store) {
     throw new UsageError(
-      `the local worker has the job store ${there.store}, not ${store}: end it with "agent-jobs local down", or set AGENT_JOBS_STORE`,
+      `the local worker has the job store ${there.store}, not ${store}: end it with "agent-jobs local down", or use its store with --store`,
     );
   }
   if (isProcess(spec.agent) && there.concurrency < wanted) {

@@ -1,5 +1,5 @@
 import { Argument, type Command } from 'commander';
-import { count, jobArgument } from './arguments.js';
+import { count, jobArgument, storeOption } from './arguments.js';
 import { answer, note, paint } from './output.js';
 import { printable } from './wording.js';
 
@@ -17,6 +17,7 @@ export function addLogs(program: Command): void {
     .addArgument(new Argument('<item>', 'ID of the item, as in the output'))
     .option('--attempt <n>', 'only this attempt (default: all)', count(1))
     .option('--raw', 'as the agent printed it (default: the events of codex and claude as text)')
+    .addOption(storeOption())
     .addHelpText('after', '\nExample:\n  agent-jobs logs my-job T-17')
     .action(logs);
 }

@@ -2,6 +2,7 @@
 /** `agent-jobs`: commands load what they need when they run, so that help and reports are quick. */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { nameStore } from '../config.js';
 import { addCancel } from './cancel.js';
 import { EXIT_CODES_HELP, explain } from './errors.js';
 import { addItems } from './items.js';
@@ -32,6 +33,10 @@ function program(): Command {
     .configureHelp({ subcommandTerm: (command) => command.name() })
     .showHelpAfterError('To see how it is used, add --help.')
     .exitOverride()
+    .hook('preAction', (_, command) => {
+      const { store } = command.opts<{ store?: string }>();
+      if (store !== undefined) nameStore(store);
+    })
     .addHelpText('after', NOTES);
   // In the order in which they are met.
   addRun(root);

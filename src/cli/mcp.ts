@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { storeOption } from './arguments.js';
 
 const NOTES = `
 It speaks the Model Context Protocol on standard input and output, for programs such as Codex and Claude
@@ -19,6 +20,7 @@ export function addMcp(program: Command): void {
     .summary('an MCP server, for agents that start jobs')
     .description('Serves the tools by which an agent runs jobs, until standard input ends.')
     .option('--allow-nested', 'start jobs also within an agent of a job (default: refuse)')
+    .addOption(storeOption())
     .addHelpText('after', NOTES)
     .action(mcp);
 }

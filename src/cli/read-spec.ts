@@ -104,7 +104,8 @@ function agentOf(command: string[], options: SpecOptions): JobSpec['agent'] {
     return { external: true };
   }
   const surroundings = {
-    workdir: workdirOf(workdir),
+    // The client names the current folder where a worker has it.
+    ...((workdir !== undefined || isolate !== undefined) && { workdir: workdirOf(workdir) }),
     ...(isolate !== undefined && { isolate }),
     ...(setup !== undefined && { setup }),
     ...(teardown !== undefined && { teardown }),

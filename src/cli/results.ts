@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { jobArgument } from './arguments.js';
+import { jobArgument, storeOption } from './arguments.js';
 import { UsageError } from './errors.js';
 import { answer } from './output.js';
 
@@ -14,6 +14,7 @@ export function addResults(program: Command): void {
     .addArgument(jobArgument())
     .option('--output <path>', 'where to write, .csv or .jsonl (default: the job’s own output)')
     .option('--overwrite', 'replace a file that is not this job’s output (default: refuse)')
+    .addOption(storeOption())
     .addHelpText('after', '\nExample:\n  agent-jobs results my-job --output so-far.jsonl')
     .action(results);
 }

@@ -11,7 +11,7 @@ import {
   PRESETS,
   defaultOutputPath,
 } from '../job.js';
-import { jobId, number } from './arguments.js';
+import { jobId, number, storeOption } from './arguments.js';
 import { EXIT_CODES_HELP, UsageError, exitCodeOf } from './errors.js';
 import { answer, answerJson, note } from './output.js';
 import type { SpecOptions } from './read-spec.js';
@@ -87,7 +87,7 @@ export function addRun(program: Command): void {
     )
     .option(
       '--workdir <dir>',
-      'where the agent works; may hold {column} (default: the current folder)',
+      'where the agent works; may hold {column} (default: the current folder; with a store on S3, an empty one of each run)',
     )
     .addOption(
       new Option(
@@ -112,6 +112,7 @@ export function addRun(program: Command): void {
     .option('--local', 'start dev server and worker in the background where there is none')
     .option('--detach', 'do not wait for the end; prints the job’s ID')
     .option('--json', 'print JSON on standard output, and nothing else there')
+    .addOption(storeOption())
     .addHelpText('after', EXAMPLES)
     .showHelpAfterError('The agent\'s command goes after "--". More: agent-jobs run --help')
     .action(run);
@@ -195,6 +196,7 @@ async function runToEnd(
       },
     }),
   });
-  answerEnd(status, url, options.json === true);
-  process.exitCode = exitCodeOf(status);
+  const ended = await jobs.job(id).withOutput(status, { ended: true });
+  answerEnd(ended, url, options.json === true);
+  process.exitCode = exitCodeOf(ended);
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { jobArgument } from './arguments.js';
+import { jobArgument, storeOption } from './arguments.js';
 import { answerJson } from './output.js';
 
 export function addStatus(program: Command): void {
@@ -11,6 +11,7 @@ export function addStatus(program: Command): void {
     )
     .addArgument(jobArgument())
     .option('--json', 'print JSON')
+    .addOption(storeOption())
     .addHelpText('after', '\nExample:\n  agent-jobs status my-job --json')
     .action(status);
 }

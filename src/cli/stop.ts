@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { jobArgument } from './arguments.js';
+import { jobArgument, storeOption } from './arguments.js';
 import { answer } from './output.js';
 
 export function addStop(program: Command): void {
@@ -8,6 +8,7 @@ export function addStop(program: Command): void {
     .summary('start no more rows of a job')
     .description('Has a job start no more rows; agents that run come to their end.')
     .addArgument(jobArgument())
+    .addOption(storeOption())
     .addHelpText('after', '\nTo end the agents too: agent-jobs cancel')
     .action(stop);
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { jobArgument } from './arguments.js';
+import { jobArgument, storeOption } from './arguments.js';
 import { EXIT_CODES_HELP, exitCodeOf } from './errors.js';
 import { note } from './output.js';
 
@@ -10,6 +10,7 @@ export function addWatch(program: Command): void {
     .description('Follows a job to its end. Ctrl-C leaves the job running.')
     .addArgument(jobArgument())
     .option('--json', 'print one JSON summary on standard output, and nothing else there')
+    .addOption(storeOption())
     .addHelpText('after', `\nExample:\n  agent-jobs watch my-job\n${EXIT_CODES_HELP}`)
     .action(watch);
 }
@@ -30,7 +31,8 @@ async function watch(id: string, options: { json?: true }): Promise<void> {
       if (url !== undefined) note(url);
     }
     const status = await follow(jobs, id, interruption, { agent });
-    answerEnd(status, url, options.json === true);
-    process.exitCode = exitCodeOf(status);
+    const ended = await jobs.job(id).withOutput(status, { ended: !hasEnded(before) });
+    answerEnd(ended, url, options.json === true);
+    process.exitCode = exitCodeOf(ended);
   });
 }

@@ -33,6 +33,8 @@ export interface JobStatus extends Counts {
   eta_seconds: number | null;
   stop_reason: string | null;
   output_csv_path: string | null;
+  /** Where the job store has the output of a job that has closed, if it is kept there for the caller. */
+  stored_output: string | null;
   output_error: string | null;
   failures: JobProgress['last_failures'];
   /** Of the rows that have ended; null where it is not known. */
@@ -98,6 +100,7 @@ function ofProgress({ last_failures, ...progress }: JobProgress): JobStatus {
     ...progress,
     verdict: null,
     failures: last_failures,
+    stored_output: null,
     output_error: null,
     error: null,
     as_of: new Date().toISOString(),
@@ -107,6 +110,7 @@ function ofProgress({ last_failures, ...progress }: JobProgress): JobStatus {
 
 function ofSummary(summary: JobSummary): JobStatus {
   return {
+    stored_output: null,
     ...summary,
     state: 'closed',
     running: 0,
@@ -143,6 +147,7 @@ async function ofStore(
     eta_seconds: null,
     stop_reason: null,
     output_csv_path: record?.output_csv_path ?? null,
+    stored_output: null,
     output_error: null,
     failures: [],
     usage: null,

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { toUSVString } from 'node:util';
+import { IdTable } from './id-table.js';
 
 /** How an item is called, and what its row says of that. */
 export interface ItemId {
@@ -20,8 +21,11 @@ const MAX_ENCODED_LENGTH = 200;
  * earlier row has gets the first free suffix of `-2`, `-3`, …
  */
 export class ItemIds {
-  readonly #taken = new Set<string>();
-  readonly #nextSuffix = new Map<string, number>();
+  /**
+   * The IDs that are taken, and the next suffix of each. That a free one is now and then taken for another
+   * costs it a suffix: what is given is unique all the same.
+   */
+  readonly #nextSuffix = new IdTable();
 
   /** `rowIndex` counts from 0; `sourceId` is the row's value in the ID column, if there is one. */
   next(rowIndex: number, sourceId: unknown): ItemId {
@@ -31,14 +35,14 @@ export class ItemIds {
 
   #unique(base: string): string {
     let id = base;
-    if (this.#taken.has(base)) {
-      let suffix = this.#nextSuffix.get(base) ?? 2;
-      while (this.#taken.has(`${base}-${suffix}`)) suffix += 1;
+    let suffix = this.#nextSuffix.get(base);
+    if (suffix > 0) {
+      while (this.#nextSuffix.get(`${base}-${suffix}`) > 0) suffix += 1;
       // Starting from 2 each time would be quadratic where many rows have the same ID.
       this.#nextSuffix.set(base, suffix + 1);
       id = `${base}-${suffix}`;
     }
-    this.#taken.add(id);
+    this.#nextSuffix.set(id, 2);
     return id;
   }
 }

@@ -31,17 +31,27 @@ const MAX_ROW_SIZE = MAX_ROW_MIB * 1024 * 1024;
  * `.ndjson`, else comma-separated CSV (RFC 4180), both in UTF-8 with or without byte order mark.
  * Blank lines, and CSV rows of nothing but blank cells, are skipped.
  *
+ * @param path names it in errors, too. @param bytes its content, where it is not in the file of that path.
+ *
  * Nothing is opened before `rows` is iterated. A file that cannot be read, is malformed or has no
  * rows makes the iteration throw `InputError`; rows before the fault may have been given by then.
  */
-export function readRows(path: string): InputRows {
+export function readRows(path: string, bytes: Bytes = readBytes(path)): InputRows {
   const columns = new Set<string>();
   const read = /\.(jsonl|ndjson)$/i.test(path) ? readJsonLines : readCsv;
-  return { rows: read(path, columns), columns: () => [...columns] };
+  return { rows: read({ path, bytes }, columns), columns: () => [...columns] };
 }
 
-async function* readCsv(path: string, columns: Set<string>): AsyncGenerator<InputRow> {
-  const records = new CsvRecords(path, columns);
+type Bytes = AsyncIterable<Uint8Array>;
+
+/** What is read, and what it is called in errors. */
+interface InputFile {
+  path: string;
+  bytes: Bytes;
+}
+
+async function* readCsv(file: InputFile, columns: Set<string>): AsyncGenerator<InputRow> {
+  const records = new CsvRecords(file.path, columns);
   const parser = parse({
     record_delimiter: ['\r\n', '\n'],
     skip_empty_lines: true,
@@ -52,7 +62,7 @@ async function* readCsv(path: string, columns: Set<string>): AsyncGenerator<Inpu
   // Errors are taken from `write` and `finished`; without a listener they would end the process.
   parser.on('error', () => {});
   try {
-    for await (const text of readText(path)) {
+    for await (const text of readText(file)) {
       await write(parser, text);
       yield* records.drain();
     }
@@ -189,10 +199,11 @@ function csvProblem(error: CsvError, cell: string): string {
   }
 }
 
-async function* readJsonLines(path: string, columns: Set<string>): AsyncGenerator<InputRow> {
+async function* readJsonLines(file: InputFile, columns: Set<string>): AsyncGenerator<InputRow> {
+  const { path } = file;
   let line = 0;
   let count = 0;
-  for await (const text of readLines(path)) {
+  for await (const text of readLines(file)) {
     line += 1;
     if (isBlank(text)) continue;
     count += 1;
@@ -231,10 +242,10 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 /** The lines of the file without their LF; the CR of a CRLF stays, JSON takes it as white space. */
-async function* readLines(path: string): AsyncGenerator<string> {
+async function* readLines(file: InputFile): AsyncGenerator<string> {
   let line = 1;
   let partial = '';
-  for await (const text of readText(path)) {
+  for await (const text of readText(file)) {
     let start = 0;
     for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n', start)) {
       yield partial + text.slice(start, end);
@@ -245,18 +256,19 @@ async function* readLines(path: string): AsyncGenerator<string> {
     partial += text.slice(start);
     if (partial.length > MAX_ROW_SIZE) {
       const problem = `the line is longer than ${MAX_ROW_MIB} MiB. Write one object on each line.`;
-      throw new InputError(path, problem, { line });
+      throw new InputError(file.path, problem, { line });
     }
   }
   if (partial !== '') yield partial;
 }
 
 /** The file's text, without its byte order mark; a bad byte is refused with its line. */
-async function* readText(path: string): AsyncGenerator<string> {
+async function* readText({ path, bytes }: InputFile): AsyncGenerator<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
   let line = 1;
   let tail = Buffer.alloc(0);
-  for await (const chunk of readBytes(path)) {
+  for await (const { buffer, byteOffset, byteLength } of bytes) {
+    const chunk = Buffer.from(buffer, byteOffset, byteLength);
     if (line === 1 && tail.length === 0 && isUtf16(chunk)) {
       throw new InputError(path, 'is UTF-16, save it as UTF-8.', { line });
     }
@@ -305,7 +317,8 @@ function newlinesBeforeBadByte(tail: Buffer, chunk: Buffer): number {
   }
 }
 
-async function* readBytes(path: string): AsyncGenerator<Buffer> {
+/** @throws {InputError} where the file cannot be read. */
+export async function* readBytes(path: string): AsyncGenerator<Buffer> {
   try {
     yield* createReadStream(path) as AsyncIterable<Buffer>;
   } catch (error) {

@@ -12,7 +12,7 @@ export const agentArgument = z
 export function agentOf(
   agent: z.infer<typeof agentArgument>,
   clientName: string,
-  workdir: string,
+  workdir: string | undefined,
 ): object {
   const chosen = agent ?? presetOf(clientName);
   if (Array.isArray(chosen)) return { command: chosen, workdir };

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { checkInput } from '../activities/open-input.js';
 import { UsageError } from '../cli/errors.js';
 import type { JobSpec } from '../client.js';
+import { storeIsShared } from '../config.js';
 import {
   DEFAULT_LIMITS,
   DEFAULT_MAX_CONCURRENCY,
@@ -88,7 +89,8 @@ export async function readSpec(
     output_csv_path:
       output_csv_path === undefined ? undefined : resolve(client.root, output_csv_path),
     max_concurrency: given.max_concurrency ?? max_workers,
-    agent: agentOf(given.agent, client.name, client.root),
+    // Where only the store is shared, the client's folder is not there for the agents.
+    agent: agentOf(given.agent, client.name, storeIsShared() ? undefined : client.root),
   });
   const total = await checkedRows(jobId, spec);
   const output = spec.output_csv_path ?? defaultOutputPath(spec.csv_path, jobId);

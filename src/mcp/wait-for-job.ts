@@ -49,6 +49,7 @@ export async function waitForJob(
     }
   };
   if (!over.aborted) await until(watch(), over);
-  const status = last ?? (await jobs.job(jobId).status());
+  const job = jobs.job(jobId);
+  const status = await job.withOutput(last ?? (await job.status()), { ended: false });
   return { status, ...(said !== undefined && { said }) };
 }

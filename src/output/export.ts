@@ -1,6 +1,6 @@
 import { stringify } from 'csv-stringify/sync';
 import type { Json, Outcome } from '../job.js';
-import type { JobRecord, StoredJob, StoredRow } from '../store/job-store.js';
+import type { JobRecord, PageRow, StoredJob } from '../store/job-store.js';
 import { PAGE_ROWS } from '../store/job-store.js';
 import {
   ADDED_COLUMNS,
@@ -30,8 +30,18 @@ export async function exportRows(
   stored: StoredJob,
   outcomeOf: OutcomeOf,
 ): Promise<void> {
+  await writeWhole(path, outputText(path, record, stored, outcomeOf));
+}
+
+/** The same as a stream of its text. @param path tells the format. */
+export function outputText(
+  path: string,
+  record: JobRecord,
+  stored: StoredJob,
+  outcomeOf: OutcomeOf,
+): AsyncGenerator<string> {
   const format = path.toLowerCase().endsWith('.jsonl') ? jsonLines(record) : csv(record);
-  await writeWhole(path, outputLines(record, stored, outcomeOf, format));
+  return outputLines(record, stored, outcomeOf, format);
 }
 
 interface Format {
@@ -53,25 +63,48 @@ async function* outputLines(
   format: Format,
 ): AsyncGenerator<string> {
   yield format.header;
+  const line = async (row_index: number, row: PageRow): Promise<string> => {
+    const outcome = await outcomeOf({ row_index, item_id: row.item_id });
+    const result =
+      outcome?.status === 'completed' ? { result: await stored.result(outcome.result) } : {};
+    const cells = await stored.cells(row);
+    return format.line(cells, { ...addedValues(stored, row_index, row, outcome), ...result });
+  };
   for (let first = 0; first < record.total; first += PAGE_ROWS) {
     const page = await stored.page(first / PAGE_ROWS);
-    for (const [offset, row] of page.entries()) {
-      const row_index = first + offset;
-      const outcome = await outcomeOf({ row_index, item_id: row.item_id });
-      const result =
-        outcome?.status === 'completed' ? { result: await stored.result(outcome.result) } : {};
-      yield format.line(row.row, {
-        ...addedValues(stored, row_index, row, outcome),
-        ...result,
-      });
+    let row_index = first;
+    for (const group of groupsOf(page)) {
+      yield* await Promise.all(group.map((row, n) => line(row_index + n, row)));
+      row_index += group.length;
     }
   }
+}
+
+/** Few enough to be held, enough not to wait for a store that is a network away with each large result. */
+const ROWS_AT_ONCE = 8;
+
+/** The rows of a page in groups that can be held; large ones alone. */
+function* groupsOf(page: PageRow[]): Generator<PageRow[]> {
+  let group: PageRow[] = [];
+  for (const row of page) {
+    const isLarge = 'stored' in row;
+    if (group.length > 0 && (isLarge || group.length === ROWS_AT_ONCE)) {
+      yield group;
+      group = [];
+    }
+    group.push(row);
+    if (isLarge) {
+      yield group;
+      group = [];
+    }
+  }
+  if (group.length > 0) yield group;
 }
 
 function addedValues(
   stored: StoredJob,
   row_index: number,
-  { item_id, source_id }: StoredRow,
+  { item_id, source_id }: PageRow,
   outcome: Outcome | undefined,
 ): AddedValues {
   return {

@@ -47,7 +47,10 @@ export async function checkOutput(
 }
 
 /** Writes a file whole or not at all. */
-export async function writeWhole(path: string, chunks: AsyncIterable<string>): Promise<void> {
+export async function writeWhole(
+  path: string,
+  chunks: AsyncIterable<string | Uint8Array>,
+): Promise<void> {
   const target = await linkTarget(path);
   const temporary = temporaryName(target);
   try {

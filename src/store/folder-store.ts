@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import {
   type FileHandle,
   link,
   mkdir,
   open,
+  opendir,
   readFile,
-  readdir,
   rename,
   unlink,
   writeFile,
@@ -19,6 +18,7 @@ const ID_KEY = 'store-id';
 /** A job store in a folder: a key is a path below it. */
 export class FolderStore implements BlobStore {
   readonly location: string;
+  readonly remote = false;
   #id: string | undefined;
 
   constructor(folder: string) {
@@ -38,10 +38,8 @@ export class FolderStore implements BlobStore {
     await rename(temporary, this.#path(key));
   }
 
-  async putFile(key: string, from: string): Promise<void> {
-    const temporary = await this.#writeTemporary(key, (file) =>
-      writeFile(file, createReadStream(from)),
-    );
+  async putStream(key: string, chunks: AsyncIterable<string | Uint8Array>): Promise<void> {
+    const temporary = await this.#writeTemporary(key, (file) => writeFile(file, chunks));
     await rename(temporary, this.#path(key));
   }
 
@@ -68,21 +66,35 @@ export class FolderStore implements BlobStore {
     }
   }
 
+  async getStream(key: string): Promise<AsyncIterable<Uint8Array> | undefined> {
+    try {
+      const file = await open(this.#path(key));
+      return file.createReadStream() as AsyncIterable<Buffer>;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
   locate(key: string): string {
     return resolve(this.#path(key));
   }
 
   async list(prefix: string): Promise<string[]> {
+    const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+    const start = prefix.slice(folder.length);
+    const keys: string[] = [];
     try {
-      const entries = await readdir(this.#path(prefix), { withFileTypes: true });
-      return entries
-        .filter(({ name }) => !name.startsWith(TEMPORARY))
-        .map((entry) => prefix + entry.name + (entry.isDirectory() ? '/' : ''))
-        .toSorted();
+      // Not read at once: the folder of a large job's logs has a file for each run.
+      for await (const entry of await opendir(this.#path(folder))) {
+        const { name } = entry;
+        if (!name.startsWith(start) || name.startsWith(TEMPORARY)) continue;
+        keys.push(folder + name + (entry.isDirectory() ? '/' : ''));
+      }
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-      throw error;
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     }
+    return keys.toSorted();
   }
 
   #path(key: string): string {

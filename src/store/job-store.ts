@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import type { FixedCommit } from '../agent/repository.js';
 import type { Counts, JobSpec, JobSummary, Json, ResultRef, RowOutcome } from '../job.js';
 import type { BlobStore } from './blob-store.js';
@@ -5,8 +7,8 @@ import type { BlobStore } from './blob-store.js';
 /** Rows in a page of the input's snapshot. */
 export const PAGE_ROWS = 500;
 
-/** The items in flight may be on both sides of a page's end. */
-const RECENT_PAGES = 2;
+/** A row of more JSON text is kept apart from its page, so that a page is some MB at most. */
+export const LARGE_ROW_CHARS = 16_384;
 
 /** A job as its store knows it, written once its snapshot is complete. */
 export interface JobRecord {
@@ -28,6 +30,9 @@ export interface StoredRow {
   row: { [column: string]: Json };
 }
 
+/** A row as its page has it, which is all of it but for large ones. */
+export type PageRow = Omit<StoredRow, 'row'> & (Pick<StoredRow, 'row'> | { stored: string });
+
 /** The end of what one run of an agent printed, standard output and error as they came. */
 export interface RunLog {
   attempt: number;
@@ -44,8 +49,10 @@ export interface BatchHeader {
 
 /**
  * What a job keeps outside of Temporal, under `jobs/<job_id>/`:
- * `job.json`, `pages/<n>.jsonl` (the input), `outcomes/<n>.jsonl`, `results/<row>.json` (large ones),
- * `logs/<row>.<attempt>.<run>.txt`, `patches/<row>.<attempt>.<run>.patch`, `summary.json`. Pages, batches and results never change once written.
+ * `job.json`, `pages/<n>.jsonl` (the input), `rows/<row>.json` (large ones of it), `outcomes/<n>.jsonl`,
+ * `results/<row>.json` (large ones), `logs/<row>.<attempt>.<run>.txt`,
+ * `patches/<row>.<attempt>.<run>.patch`, `summary.json`; where workers do not see the caller's files, also
+ * `input/<any>.csv` and `output.csv`. Pages, batches and results never change once written.
  */
 export class JobStore {
   readonly blobs: BlobStore;
@@ -69,7 +76,6 @@ export class StoredJob {
   readonly jobId: string;
   readonly #blobs: BlobStore;
   readonly #prefix: string;
-  readonly #recent = new Map<number, Promise<StoredRow[]>>();
 
   constructor(blobs: BlobStore, jobId: string) {
     this.#blobs = blobs;
@@ -85,32 +91,28 @@ export class StoredJob {
     await this.#put('job.json', JSON.stringify(record, null, 2));
   }
 
-  async savePage(page: number, rows: StoredRow[]): Promise<void> {
-    await this.#put(pageKey(page), lines(rows));
+  /** @param lines of JSON, a {@link PageRow} each. */
+  async savePage(page: number, lines: string[]): Promise<void> {
+    await this.#put(pageKey(page), `${lines.join('\n')}\n`);
+  }
+
+  /** Keeps a row apart from its page. @returns its key. */
+  async saveRow(rowIndex: number, row: string): Promise<string> {
+    const key = `rows/${rowIndex}.json`;
+    await this.#put(key, row);
+    return key;
   }
 
   /** @throws where the job has no such page: its snapshot is not complete or not in this store. */
-  async page(page: number): Promise<StoredRow[]> {
+  async page(page: number): Promise<PageRow[]> {
     const text = await this.#blobs.get(this.#prefix + pageKey(page));
     if (text === undefined) throw new Error(`job ${this.jobId} has no page ${page} in the store`);
-    return parseLines<StoredRow>(text);
+    return parseLines<PageRow>(text);
   }
 
-  async row(rowIndex: number): Promise<StoredRow> {
-    const page = await this.#recentPage(Math.floor(rowIndex / PAGE_ROWS));
-    return page[rowIndex % PAGE_ROWS]!;
-  }
-
-  /** Rows are asked for nearly in order, one by one: a page is not read and parsed for each. */
-  #recentPage(number: number): Promise<StoredRow[]> {
-    let page = this.#recent.get(number);
-    if (page === undefined) {
-      page = this.page(number);
-      this.#recent.set(number, page);
-      page.catch(() => this.#recent.delete(number));
-      if (this.#recent.size > RECENT_PAGES) this.#recent.delete(this.#recent.keys().next().value!);
-    }
-    return page;
+  /** The cells of a row. */
+  async cells(row: PageRow): Promise<StoredRow['row']> {
+    return 'row' in row ? row.row : this.#kept<StoredRow['row']>(row.stored);
   }
 
   async saveOutcomes(batch: number, header: BatchHeader, outcomes: RowOutcome[]): Promise<void> {
@@ -143,10 +145,7 @@ export class StoredJob {
   }
 
   async result(ref: ResultRef): Promise<Json> {
-    if ('inline' in ref) return ref.inline;
-    const text = await this.#blobs.get(this.#prefix + ref.stored);
-    if (text === undefined) throw new Error(`job ${this.jobId} has no ${ref.stored} in the store`);
-    return JSON.parse(text) as Json;
+    return 'inline' in ref ? ref.inline : this.#kept<Json>(ref.stored);
   }
 
   async saveLog(run: RunNumbers, log: string): Promise<void> {
@@ -156,8 +155,36 @@ export class StoredJob {
   /** @returns the key by which {@link locate} tells where it is. */
   async savePatch(run: RunNumbers, file: string): Promise<string> {
     const key = `patches/${runName(run)}.patch`;
-    await this.#blobs.putFile(this.#prefix + key, file);
+    await this.#blobs.putStream(this.#prefix + key, createReadStream(file));
     return key;
+  }
+
+  /**
+   * Keeps a caller's input for the workers, which cannot see it. Each call has a key of its own: two
+   * that start a job of the same ID do not mix what they bring.
+   * @param extension of the file's name, as `.csv`. @returns the key for {@link input}.
+   */
+  async saveInput(bytes: AsyncIterable<Uint8Array>, extension: string): Promise<string> {
+    const key = `input/${randomUUID()}${extension}`;
+    await this.#blobs.putStream(this.#prefix + key, bytes);
+    return key;
+  }
+
+  /** What {@link saveInput} has kept. @throws where it is not in this store. */
+  async input(key: string): Promise<AsyncIterable<Uint8Array>> {
+    const chunks = await this.#blobs.getStream(this.#prefix + key);
+    if (chunks === undefined) throw new Error(`job ${this.jobId} has no ${key} in the store`);
+    return chunks;
+  }
+
+  /** Keeps the output for the caller, whose files a worker cannot write. @param key from `outputKey`. */
+  async saveOutput(key: string, chunks: AsyncIterable<string>): Promise<void> {
+    await this.#blobs.putStream(this.#prefix + key, chunks);
+  }
+
+  /** @returns undefined where the job has not written it. */
+  async output(key: string): Promise<AsyncIterable<Uint8Array> | undefined> {
+    return this.#blobs.getStream(this.#prefix + key);
   }
 
   /** Where people find what is kept under a key. */
@@ -167,11 +194,12 @@ export class StoredJob {
 
   /** What the runs of a row printed, first run first. */
   async logs(rowIndex: number): Promise<RunLog[]> {
-    const prefix = `${this.#prefix}logs/`;
+    // Not all of the job's: there are as many as it has had runs.
+    const prefix = `${this.#prefix}logs/${rowIndex}.`;
     const runs: [attempt: number, run: number, key: string][] = [];
     for (const key of await this.#blobs.list(prefix)) {
-      const [row, attempt, run] = key.slice(prefix.length).split('.').map(Number);
-      if (row === rowIndex) runs.push([attempt!, run!, key]);
+      const [attempt, run] = key.slice(prefix.length).split('.').map(Number);
+      runs.push([attempt!, run!, key]);
     }
     runs.sort(([, a], [, b]) => a - b);
     return Promise.all(
@@ -205,6 +233,12 @@ export class StoredJob {
   async #read<T>(key: string): Promise<T | undefined> {
     const text = await this.#blobs.get(this.#prefix + key);
     return text === undefined ? undefined : (JSON.parse(text) as T);
+  }
+
+  async #kept<T>(key: string): Promise<T> {
+    const value = await this.#read<T>(key);
+    if (value === undefined) throw new Error(`job ${this.jobId} has no ${key} in the store`);
+    return value;
   }
 
   #put(key: string, value: string): Promise<void> {

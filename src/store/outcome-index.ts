@@ -3,6 +3,8 @@ import type { StoredJob } from './job-store.js';
 
 /** Batches kept in memory: rows end nearly in input order, so those around a row are few. */
 const MAX_RECENT = 64;
+/** Batches read at once: a store may be a network away. */
+const READERS = 8;
 
 /** Outcomes by row, for reading a whole job page by page without holding its results. */
 export class OutcomeIndex {
@@ -10,7 +12,7 @@ export class OutcomeIndex {
   readonly #keys: string[];
   /** Batch of each row, as an index into the keys; -1 where the row has no outcome. */
   readonly #batchOf: Int32Array;
-  readonly #recent = new Map<number, Map<number, Outcome>>();
+  readonly #recent = new Map<number, Promise<Map<number, Outcome>>>();
 
   private constructor(job: StoredJob, keys: string[], batchOf: Int32Array) {
     this.#job = job;
@@ -21,10 +23,14 @@ export class OutcomeIndex {
   static async of(job: StoredJob, total: number): Promise<OutcomeIndex> {
     const keys = await job.batches();
     const batchOf = new Int32Array(total).fill(-1);
-    for (const [index, key] of keys.entries()) {
-      const { outcomes } = await job.batch(key);
-      for (const [row] of outcomes) batchOf[row] = index;
-    }
+    const left = keys.entries();
+    const read = async () => {
+      for (const [index, key] of left) {
+        const { outcomes } = await job.batch(key);
+        for (const [row] of outcomes) batchOf[row] = index;
+      }
+    };
+    await Promise.all(Array.from({ length: READERS }, read));
     return new OutcomeIndex(job, keys, batchOf);
   }
 
@@ -33,10 +39,10 @@ export class OutcomeIndex {
     if (batch === undefined || batch < 0) return undefined;
     let outcomes = this.#recent.get(batch);
     if (outcomes === undefined) {
-      outcomes = new Map((await this.#job.batch(this.#keys[batch]!)).outcomes);
+      outcomes = this.#job.batch(this.#keys[batch]!).then(({ outcomes }) => new Map(outcomes));
       this.#recent.set(batch, outcomes);
       if (this.#recent.size > MAX_RECENT) this.#recent.delete(this.#recent.keys().next().value!);
     }
-    return outcomes.get(rowIndex);
+    return (await outcomes).get(rowIndex);
   }
 }

@@ -21,6 +21,8 @@ import {
 export interface JobState {
   store_id: string;
   settings: JobSettings;
+  /** As in {@link JobSummary}. */
+  stored_output?: string;
   search_attributes: boolean;
   total: number;
   /** The next row to start. */
@@ -133,6 +135,7 @@ export function summaryOf(jobId: string, state: JobState, verdict: Verdict, now:
     ...state.counts,
     pending: state.total - ended(state.counts),
     output_csv_path: state.settings.output_csv_path,
+    ...(state.stored_output !== undefined && { stored_output: state.stored_output }),
     output_error: null,
     stop_reason: state.stop_reason,
     failures: state.failures,

@@ -90,7 +90,7 @@ export class Site {
     this.jobs = new AgentJobs({
       client: this.client,
       taskQueue: this.taskQueue,
-      storeFolder: this.storeFolder,
+      store: this.storeFolder,
     });
   }
 
@@ -100,7 +100,7 @@ export class Site {
       connection: { address: this.env.address },
       namespace: 'default',
       taskQueue: this.taskQueue,
-      storeFolder: this.storeFolder,
+      store: this.storeFolder,
       notesFolder: join(this.folder, 'worker-notes'),
       concurrency: 16,
       drainSeconds: 1,
