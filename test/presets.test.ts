@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { chmod } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { PROGRAMS } from '../src/agent/presets/program.js';
 import { cli } from './support/cli.js';
 import { Site } from './support/site.js';
 
@@ -68,4 +69,23 @@ test('without --local, rows fail with what the worker found', async () => {
   } finally {
     process.env['PATH'] = path;
   }
+});
+
+test('a program that had no tool to report with is known by what it prints', () => {
+  const codex = PROGRAMS.codex.reader();
+  const failed = 'Error: required MCP servers failed to initialize: agent_jobs: handshaking failed';
+  assert.deepEqual(codex.told(`${failed}\n`), {
+    failure_class: 'tool_unavailable',
+    message: failed,
+  });
+
+  const claude = PROGRAMS.claude.reader();
+  const server = { name: 'agent_jobs', status: 'failed' };
+  claude.line(
+    JSON.stringify({ type: 'system', subtype: 'init', mcp_servers: [server], tools: [] }),
+  );
+  claude.line(JSON.stringify({ type: 'result', is_error: false, result: 'Done.', usage: {} }));
+  const { failure_class, message } = claude.told('');
+  assert.equal(failure_class, 'tool_unavailable');
+  assert.match(message!, /^its report tool is not there: MCP server failed$/);
 });
