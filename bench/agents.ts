@@ -1,32 +1,34 @@
-/** The agents of both: activities that report at once, or after the seconds that their prompt names. */
+/** The agents of both, which start nothing: they report at once, or after the seconds that an item's ID names. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
+import type { AgentActivities } from '../src/activities/contract.js';
 
 const address = process.env['TEMPORAL_ADDRESS']!;
 const client = new Client({ connection: await Connection.connect({ address }) });
 const signal = (workflowId: string, name: string, report: object) =>
   client.workflow.getHandle(workflowId).signal(name, report);
 
-interface Item {
-  job_id: string;
-  item_id: string;
-  prompt: string;
-}
+/** In place of an agent worker's, which starts a process. */
+const runAgent: AgentActivities['runAgent'] = async ({ job_id, item_id, run }) => {
+  await delay(1000 * Number(item_id.split('_')[1]));
+  const report = { result: 1, job_id, item_id, run };
+  await signal(`${job_id}/${item_id}`, 'report_agent_job_result', report);
+  return { kind: 'exited', exit_code: 0, signal: null, last_line: '' };
+};
 
-const worker = await Worker.create({
-  connection: await NativeConnection.connect({ address }),
-  taskQueue: 'bench-activities',
-  maxConcurrentActivityTaskExecutions: 1000,
-  activities: {
-    /** The bare minimum's. */
-    instant: ({ workflow_id }: { workflow_id: string }) =>
-      signal(workflow_id, 'report', { result: 1 }),
-    agent: async ({ job_id, item_id, prompt }: Item) => {
-      await delay(1000 * Number(prompt));
-      await signal(`${job_id}/${item_id}`, 'report_agent_job_result', { result: 1 });
-    },
-  },
-});
+/** The bare minimum's. */
+const instant = ({ workflow_id }: { workflow_id: string }) =>
+  signal(workflow_id, 'report', { result: 1 });
+
+const connection = await NativeConnection.connect({ address });
+const workers = await Promise.all(
+  [
+    { taskQueue: 'bench-agents', activities: { runAgent } },
+    { taskQueue: 'bench-bare-agents', activities: { instant } },
+  ].map((worker) =>
+    Worker.create({ connection, maxConcurrentActivityTaskExecutions: 1000, ...worker }),
+  ),
+);
 process.send?.('ready');
-await worker.run();
+await Promise.all(workers.map((worker) => worker.run()));

@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { WorkflowNotFoundError } from '@temporalio/client';
-import type { BenchSite } from './site.js';
+import { type WorkflowHandle, WorkflowNotFoundError } from '@temporalio/client';
+import { type BenchSite, itemId } from './site.js';
 
 /** Milliseconds from a report's acknowledgement to its item's end, for each row. */
 export async function ourLatencies(site: BenchSite, rows: number, inFlight: number) {
   const job = await site.start({ rows, inFlight });
   const latencies = await reported(site, rows, inFlight, (row) => ({
-    workflowId: `${job.jobId}/r${row}`,
+    workflowId: `${job.jobId}/${itemId(row)}`,
     signal: 'report_agent_job_result',
   }));
   await job.result();
@@ -36,7 +36,8 @@ async function reported(
     for (const row of left) {
       const { workflowId, signal } = itemOf(row);
       const item = client.workflow.getHandle(workflowId);
-      while (!(await taken(item.signal(signal, { result: 1 })))) await delay(20);
+      while (!(await waits(item))) await delay(20);
+      await item.signal(signal, { result: 1 });
       const acknowledged = performance.now();
       await item.result();
       latencies.push(performance.now() - acknowledged);
@@ -46,10 +47,10 @@ async function reported(
   return latencies;
 }
 
-async function taken(signal: Promise<void>): Promise<boolean> {
+/** Whether the item has begun to wait: its first workflow task is over, and its timer runs. */
+async function waits(item: WorkflowHandle): Promise<boolean> {
   try {
-    await signal;
-    return true;
+    return (await item.describe()).historyLength >= 5;
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return false;
     throw error;

@@ -8,14 +8,14 @@ import { fileURLToPath } from 'node:url';
 import { parentHistory } from './history.js';
 import { bareLatencies, ourLatencies } from './latency.js';
 import { peakMegabytes } from './processes.js';
-import { BenchSite } from './site.js';
+import { BenchSite, itemId } from './site.js';
 import { slotUse } from './slots.js';
 import { median, percentile } from './statistics.js';
 import { type Pass, barePass, ourPass } from './throughput.js';
 
 const short = process.argv.includes('--short');
 const REPEATS = short ? 1 : 3;
-const ROWS = short ? 40 : 1000;
+const ROWS = short ? 40 : Number(process.env['BENCH_ROWS'] ?? 1000);
 const MANY_ROWS = short ? 80 : Number(process.env['BENCH_MANY_ROWS'] ?? 10_000);
 
 interface Figure {
@@ -127,7 +127,7 @@ async function slots(): Promise<void> {
 async function atOnce(): Promise<void> {
   const rows = short ? 20 : 1000;
   const job = await site.start({ rows, inFlight: rows });
-  const items = Array.from({ length: rows }, (_, row) => `r${row}`);
+  const items = Array.from({ length: rows }, (_, row) => itemId(row));
   for await (const { running } of job.watch()) if (running === rows) break;
   for (const item_id of items) {
     await site.client.workflow

@@ -7,6 +7,11 @@ import { AgentJobs, type AgentSpec, type JobHandle } from '../src/client.js';
 import { DevServer } from '../test/support/dev-server.js';
 import { Running } from './processes.js';
 
+/** Tells the agent how long to take. */
+export function itemId(row: number, seconds: (row: number) => number = () => 0): string {
+  return `r${row}_${seconds(row)}`;
+}
+
 export interface BenchJob {
   rows: number;
   inFlight: number;
@@ -34,7 +39,7 @@ export class BenchSite {
       AGENT_JOBS_TASK_QUEUE: 'bench',
     };
     const [worker, bare, agents] = await Promise.all([
-      Running.start('../dist/cli/main.js', ['worker', '--concurrency', '64'], env),
+      Running.start('../dist/cli/main.js', ['worker', '--role', 'workflows'], env),
       Running.start('bare/worker.ts', [], env),
       Running.start('agents.ts', [], env),
     ]);
@@ -58,9 +63,9 @@ export class BenchSite {
     this.jobs = new AgentJobs({ client, taskQueue: 'bench', store: join(folder, 'store') });
   }
 
-  /** A job of activities that take so long; returns its ID when it has succeeded. */
+  /** A job of agents that take so long; returns its ID when it has succeeded. */
   async job({ seconds, ...job }: BenchJob & { seconds: (row: number) => number }): Promise<string> {
-    const agent = { activity: 'agent', task_queue: 'bench-activities' };
+    const agent = { command: ['none'] };
     const handle = await this.start({ ...job, seconds, agent });
     const { verdict, failures } = await handle.result();
     if (verdict !== 'succeeded') {
@@ -78,9 +83,9 @@ export class BenchSite {
   }: BenchJob & { seconds?: (row: number) => number; agent?: AgentSpec }): Promise<JobHandle> {
     const jobId = `ours-${(this.#jobs += 1)}`;
     const csv_path = join(this.folder, `${jobId}.csv`);
-    const lines = Array.from({ length: rows }, (_, row) => `r${row},${seconds(row)}\n`);
-    await writeFile(csv_path, `id,seconds\n${lines.join('')}`);
-    const spec = { csv_path, instruction: '{seconds}', id_column: 'id', agent };
+    const lines = Array.from({ length: rows }, (_, row) => `${itemId(row, seconds)}\n`);
+    await writeFile(csv_path, `id\n${lines.join('')}`);
+    const spec = { csv_path, instruction: '{id}', id_column: 'id', agent };
     return this.jobs.start({ ...spec, max_concurrency: inFlight }, { jobId });
   }
 

@@ -14,7 +14,7 @@ import {
 export const report = defineSignal<[unknown]>('report');
 
 const { instant } = proxyActivities<{ instant(item: { workflow_id: string }): Promise<void> }>({
-  taskQueue: 'bench-activities',
+  taskQueue: 'bench-bare-agents',
   startToCloseTimeout: '1 minute',
 });
 
