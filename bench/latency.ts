@@ -36,7 +36,7 @@ async function reported(
     for (const row of left) {
       const { workflowId, signal } = itemOf(row);
       const item = client.workflow.getHandle(workflowId);
-      while (!(await waits(item))) await delay(20);
+      await waiting(item);
       await item.signal(signal, { result: 1 });
       const acknowledged = performance.now();
       await item.result();
@@ -45,6 +45,11 @@ async function reported(
   };
   await Promise.all(Array.from({ length: inFlight }, report));
   return latencies;
+}
+
+/** Returns once the item waits for its report. */
+export async function waiting(item: WorkflowHandle): Promise<void> {
+  while (!(await waits(item))) await delay(20);
 }
 
 /** Whether the item has begun to wait: its first workflow task is over, and its timer runs. */

@@ -6,7 +6,7 @@ import { cpus, totalmem } from 'node:os';
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parentHistory } from './history.js';
-import { bareLatencies, ourLatencies } from './latency.js';
+import { bareLatencies, ourLatencies, waiting } from './latency.js';
 import { peakMegabytes } from './processes.js';
 import { BenchSite, itemId } from './site.js';
 import { slotUse } from './slots.js';
@@ -127,13 +127,12 @@ async function slots(): Promise<void> {
 async function atOnce(): Promise<void> {
   const rows = short ? 20 : 1000;
   const job = await site.start({ rows, inFlight: rows });
-  const items = Array.from({ length: rows }, (_, row) => itemId(row));
-  for await (const { running } of job.watch()) if (running === rows) break;
-  for (const item_id of items) {
-    await site.client.workflow
-      .getHandle(`${job.jobId}/${item_id}`)
-      .signal('report_agent_job_result', { result: 1 });
-  }
+  const items = Array.from({ length: rows }, (_, row) =>
+    site.client.workflow.getHandle(`${job.jobId}/${itemId(row)}`),
+  );
+  // All of them, before the first is reported.
+  for (const item of items) await waiting(item);
+  for (const item of items) await item.signal('report_agent_job_result', { result: 1 });
   const { completed } = await job.result();
   tell('external items at once in one job', '1000 held, all completed', `${completed} of ${rows}`);
 }
