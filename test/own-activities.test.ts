@@ -6,7 +6,7 @@ import type { Payload } from '@temporalio/common';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import type { Json, JobSpec } from '../src/client.js';
 import { type EndedJob, runJob } from './support/ended-job.js';
-import { Site } from './support/site.js';
+import { Site, until } from './support/site.js';
 
 /** What an activity gets. */
 interface Task {
@@ -35,6 +35,20 @@ async function signal({ job_id, item_id }: Task, report: object): Promise<void> 
     .signal('report_agent_job_result', report);
 }
 
+/** Reports once the item knows that its activity has returned without a report. */
+async function reportWhenReturned(task: Task): Promise<void> {
+  const item = site.client.workflow.getHandle(`${task.job_id}/${task.item_id}`);
+  await until('the activity has ended', async () => {
+    const { events } = await item.fetchHistory();
+    const last = events?.findLast((event) => event.activityTaskCompletedEventAttributes);
+    return events?.some(
+      (event) =>
+        event.workflowTaskCompletedEventAttributes && Number(event.eventId) > Number(last?.eventId),
+    );
+  });
+  await signal(task, { result: { label: 'afterwards' } });
+}
+
 /** What the activity does, by the item's ID. */
 const behaviours: Record<string, (task: Task) => unknown> = {
   returns: (task) => ({ label: 'returned', task: task as unknown as Json }),
@@ -53,6 +67,10 @@ const behaviours: Record<string, (task: Task) => unknown> = {
   'repairs-by-returning': async (task) => {
     await signal(task, { result: { name: 'wrong' } });
     return { label: 'returned' };
+  },
+  'reports-afterwards': (task) => {
+    void reportWhenReturned(task);
+    return undefined;
   },
   throws: () => {
     throw new Error('no such ticket');
@@ -107,6 +125,12 @@ async function run(ids: string[], spec: Partial<JobSpec>): Promise<EndedJob> {
     ...spec,
   });
 }
+
+test('a report that travels apart from its activity may come after it', async () => {
+  const { rows } = await run(['reports-afterwards'], { report_grace_seconds: 60 });
+  const { status, result } = rows['reports-afterwards']!;
+  assert.deepEqual([status, result], ['completed', { label: 'afterwards' }]);
+});
 
 test('what an activity returns is its report, if none came by signal', async () => {
   const ids =

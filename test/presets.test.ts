@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { chmod } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { PROGRAMS } from '../src/agent/presets/program.js';
+import { PROGRAMS } from '../src/agent/presets/programs.js';
 import { cli } from './support/cli.js';
 import { Site } from './support/site.js';
 

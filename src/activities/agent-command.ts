@@ -1,12 +1,8 @@
 import { type AgentCommand, AgentProcess, CannotStart } from '../agent/agent-process.js';
 import { TOKEN_VARIABLE, inherited, runVariables } from '../agent/environment.js';
 import type { Guard } from '../agent/guard.js';
-import {
-  type AgentProgram,
-  type EventReader,
-  PROGRAMS,
-  type Told,
-} from '../agent/presets/program.js';
+import type { AgentProgram, EventReader, Told } from '../agent/presets/program.js';
+import { PROGRAMS } from '../agent/presets/programs.js';
 import { presetPrompt } from '../agent/presets/prompt.js';
 import type { RunningAgent } from '../agent/running-agent.js';
 import type { JobSpec, Json, ProcessAgent } from '../job.js';

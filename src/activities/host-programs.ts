@@ -1,6 +1,7 @@
 import { inherited } from '../agent/environment.js';
 import { type Examined, examine, runner } from '../agent/presets/examine.js';
-import { type AgentProgram, PROGRAMS } from '../agent/presets/program.js';
+import type { AgentProgram } from '../agent/presets/program.js';
+import { PROGRAMS } from '../agent/presets/programs.js';
 import type { AgentSpec } from '../job.js';
 
 /** Programs that were found in order; the others are looked at again, since they may be mended. */

@@ -3,7 +3,7 @@ import type { CodexHosts } from '../agent/codex-host/codex-hosts.js';
 import type { ThreadStartParams } from '../agent/codex-host/protocol.js';
 import { RpcClosed, RpcError } from '../agent/codex-host/rpc.js';
 import { JOB_VARIABLE, inherited, runVariables } from '../agent/environment.js';
-import { PROGRAMS } from '../agent/presets/program.js';
+import { PROGRAMS } from '../agent/presets/programs.js';
 import { presetPrompt } from '../agent/presets/prompt.js';
 import type { RunReports } from '../report/run-reports.js';
 import {

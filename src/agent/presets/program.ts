@@ -1,6 +1,4 @@
-import type { FailureClass, Preset, Usage } from '../../job.js';
-import { claude } from './claude.js';
-import { codex } from './codex.js';
+import type { FailureClass, Usage } from '../../job.js';
 
 /** What is known of an agent program, beside how any command is run. */
 export interface AgentProgram {
@@ -56,5 +54,3 @@ export interface Told {
   /** What went wrong, or what it said last. */
   message?: string;
 }
-
-export const PROGRAMS: Record<Preset, AgentProgram> = { codex, claude };
