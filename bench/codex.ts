@@ -1,0 +1,190 @@
+/**
+ * The real Codex on trivial rows, with a mock model that answers at once: as our hosted agents, and by the
+ * fan-out that Codex had of its own.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { delimiter, dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { codexSettings } from '../test/agents/mocked.js';
+import type { ModelServer } from '../test/agents/model-server.js';
+import { installedFanOutCodex, installedPrograms } from '../test/agents/programs.js';
+import { startResponsesModel } from '../test/agents/responses-model.js';
+import type { Step } from '../test/agents/script.js';
+import { Running } from './processes.js';
+import type { BenchSite } from './site.js';
+
+export interface FanOut {
+  /** Over the time from the start of the command to the last report. */
+  rowsPerSecond: number;
+  /** Rows for which the model has reported. */
+  reported: number;
+  /** Whether it had to be ended, long after the last report. */
+  hung: boolean;
+}
+
+/** A run with no further report for so long has made its last one. */
+const QUIET_SECONDS = 60;
+/** The same once all rows are reported. */
+const EXIT_SECONDS = 30;
+const LOOK_MS = 100;
+const NO_SNAPSHOT = ['--disable', 'shell_snapshot'];
+const CLI = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+
+export class CodexBench {
+  readonly #site: BenchSite;
+  readonly #model: ModelServer;
+  readonly #reports: Map<string, number>;
+  readonly #worker: Running;
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #fanOut: string;
+  #runs = 0;
+
+  /** Installs both programs, unless they are. */
+  static async open(site: BenchSite, inFlight: number): Promise<CodexBench> {
+    const [{ codex }, fanOut] = [await installedPrograms(), await installedFanOutCodex()];
+    const reports = new Map<string, number>();
+    const model = await startResponsesModel((step) => note(step, reports));
+    const home = join(site.folder, 'codex-home');
+    await mkdir(home);
+    await writeFile(join(home, 'config.toml'), codexSettings(model));
+    const env = {
+      ...site.env,
+      AGENT_JOBS_TASK_QUEUE: 'bench-codex',
+      PATH: [dirname(codex), process.env['PATH']].join(delimiter),
+      CODEX_HOME: home,
+      OPENAI_API_KEY: 'mock',
+    };
+    const args = ['worker', '--concurrency', String(inFlight)];
+    const worker = await Running.start('../dist/cli/main.js', args, env);
+    return new CodexBench(site, model, reports, worker, env, fanOut);
+  }
+
+  private constructor(
+    site: BenchSite,
+    model: ModelServer,
+    reports: Map<string, number>,
+    worker: Running,
+    env: NodeJS.ProcessEnv,
+    fanOut: string,
+  ) {
+    this.#site = site;
+    this.#model = model;
+    this.#reports = reports;
+    this.#worker = worker;
+    this.#env = env;
+    this.#fanOut = fanOut;
+  }
+
+  /** Our `run --agent codex`. @throws if it does not complete every row. */
+  async hosted(rows: number, inFlight: number, snapshot: boolean): Promise<FanOut> {
+    const { folder, csv } = await this.#input(rows);
+    const output = join(folder, 'out.jsonl');
+    const args = ['run', csv, '--id-column', 'id', '--instruction', 'MODEL {directive}'];
+    args.push('--max-concurrency', String(inFlight), '--agent', 'codex', '--workdir', folder);
+    args.push('--output', output, ...(snapshot ? [] : ['--', ...NO_SNAPSHOT]));
+    const run = await this.#measured(rows, folder, process.execPath, [CLI, ...args]);
+    const lines = await readFile(output, 'utf8').catch(() => '');
+    const completed = lines.split('"status":"completed"').length - 1;
+    if (!run.hung && completed !== rows) {
+      throw new Error(`--agent codex has completed ${completed} of ${rows} rows: ${run.said}`);
+    }
+    return run;
+  }
+
+  /** The fan-out that Codex had of its own. */
+  async builtIn(rows: number, inFlight: number, snapshot: boolean): Promise<FanOut> {
+    const { folder, csv } = await this.#input(rows);
+    const call = {
+      csv_path: csv,
+      id_column: 'id',
+      instruction: 'MODEL {directive}',
+      output_csv_path: join(folder, 'out.csv'),
+      output_schema: {
+        type: 'object',
+        properties: { of: { type: 'string' } },
+        required: ['of'],
+        additionalProperties: false,
+      },
+      max_concurrency: inFlight,
+    };
+    const args = ['exec', '--skip-git-repo-check', '--json'];
+    args.push('--enable', 'enable_fanout', '--enable', 'multi_agent');
+    args.push('-c', `agents.max_threads=${inFlight}`, ...(snapshot ? [] : NO_SNAPSHOT), '-');
+    const prompt = `MODEL call spawn_agents_on_csv ${JSON.stringify(call)}`;
+    const run = await this.#measured(rows, folder, this.#fanOut, args, prompt);
+    if (run.reported === 0) throw new Error(`the fan-out has reported no row: ${run.said}`);
+    return run;
+  }
+
+  async close(): Promise<void> {
+    await this.#worker.end();
+    await this.#model.close();
+  }
+
+  async #input(rows: number): Promise<{ folder: string; csv: string }> {
+    const folder = join(this.#site.folder, `codex-${(this.#runs += 1)}`);
+    await mkdir(folder);
+    const ids = Array.from({ length: rows }, (_, row) => `r${row}`);
+    const lines = ids.map((id) => `${id},"report {""of"":""${id}""}"\n`);
+    const csv = join(folder, 'rows.csv');
+    await writeFile(csv, `id,directive\n${lines.join('')}`);
+    return { folder, csv };
+  }
+
+  /** Runs a command until it ends or hangs. */
+  async #measured(rows: number, cwd: string, program: string, args: string[], prompt = '') {
+    this.#reports.clear();
+    const begun = performance.now();
+    const child = spawn(program, args, {
+      cwd,
+      env: this.#env,
+      detached: true,
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    let said = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-2000)));
+    }
+    const ended = new Promise<void>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', () => resolve());
+    });
+    child.stdin.on('error', () => {}).end(prompt);
+    let last = begun;
+    let over = false;
+    const over_ = ended.finally(() => (over = true));
+    over_.catch(() => {});
+    const hung = () => {
+      last = Math.max(last, ...this.#reports.values());
+      const patience = this.#reports.size < rows ? QUIET_SECONDS : EXIT_SECONDS;
+      return performance.now() - last > 1000 * patience;
+    };
+    try {
+      while (!over && !hung()) await Promise.race([over_, delay(LOOK_MS)]);
+      await (over ? over_ : undefined);
+    } finally {
+      if (!over) killGroup(child);
+    }
+    const reported = this.#reports.size;
+    last = Math.max(begun, ...this.#reports.values());
+    return { rowsPerSecond: (1000 * reported) / (last - begun), reported, hung: !over, said };
+  }
+}
+
+/** When the model reported a row for the first time. */
+function note(step: Step, reports: Map<string, number>): void {
+  if (step.kind !== 'call' || step.tool !== 'report_agent_job_result') return;
+  const item = String(step.args['item_id']);
+  if (!reports.has(item)) reports.set(item, performance.now());
+}
+
+function killGroup({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It has ended meanwhile.
+  }
+}
