@@ -147,29 +147,29 @@ export class CodexBench {
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-2000)));
     }
+    child.stdin.on('error', () => {}).end(prompt);
+    let over = false;
     const ended = new Promise<void>((resolve, reject) => {
       child.once('error', reject);
       child.once('close', () => resolve());
-    });
-    child.stdin.on('error', () => {}).end(prompt);
-    let last = begun;
-    let over = false;
-    const over_ = ended.finally(() => (over = true));
-    over_.catch(() => {});
-    const hung = () => {
-      last = Math.max(last, ...this.#reports.values());
+    }).finally(() => (over = true));
+    const hangs = () => {
       const patience = this.#reports.size < rows ? QUIET_SECONDS : EXIT_SECONDS;
-      return performance.now() - last > 1000 * patience;
+      return performance.now() - this.#lastReport(begun) > 1000 * patience;
     };
     try {
-      while (!over && !hung()) await Promise.race([over_, delay(LOOK_MS)]);
-      await (over ? over_ : undefined);
+      while (!over && !hangs()) await Promise.race([ended, delay(LOOK_MS)]);
     } finally {
       if (!over) killGroup(child);
     }
     const reported = this.#reports.size;
-    last = Math.max(begun, ...this.#reports.values());
-    return { rowsPerSecond: (1000 * reported) / (last - begun), reported, hung: !over, said };
+    const seconds = (this.#lastReport(begun) - begun) / 1000;
+    return { rowsPerSecond: reported / seconds, reported, hung: !over, said };
+  }
+
+  /** When the last report was made; if none was, when the run began. */
+  #lastReport(begun: number): number {
+    return Math.max(begun, ...this.#reports.values());
   }
 }
 

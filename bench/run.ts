@@ -61,8 +61,9 @@ async function measure(section: Section): Promise<void> {
   };
   const keep = async (reached: Curve) => {
     curve = reached;
-    const of = `${reached.points.at(-1)?.rows} of ${reached.rows} rows`;
-    await results.keep(section, { ...soFar(), failure: `ended after ${of}` });
+    const { rows = 0, rowsPerSecond = 0 } = reached.points.at(-1) ?? {};
+    const failure = `ended after ${rows} of ${reached.rows} rows, at ${rowsPerSecond.toFixed(1)} rows/s`;
+    await results.keep(section, { ...soFar(), failure });
   };
   try {
     site ??= await opened();
