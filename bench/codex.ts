@@ -40,6 +40,8 @@ export class CodexBench {
   readonly #env: NodeJS.ProcessEnv;
   readonly #fanOut: string;
   #runs = 0;
+  #running: ChildProcess | undefined;
+  #closed = false;
 
   /** Installs both programs, unless they are. */
   static async open(site: BenchSite, inFlight: number): Promise<CodexBench> {
@@ -58,7 +60,9 @@ export class CodexBench {
     };
     const args = ['worker', '--concurrency', String(inFlight)];
     const worker = await Running.start('../dist/cli/main.js', args, env);
-    return new CodexBench(site, model, reports, worker, env, fanOut);
+    const bench = new CodexBench(site, model, reports, worker, env, fanOut);
+    site.owns(() => bench.close());
+    return bench;
   }
 
   private constructor(
@@ -113,12 +117,13 @@ export class CodexBench {
     args.push('--enable', 'enable_fanout', '--enable', 'multi_agent');
     args.push('-c', `agents.max_threads=${inFlight}`, ...(snapshot ? [] : NO_SNAPSHOT), '-');
     const prompt = `MODEL call spawn_agents_on_csv ${JSON.stringify(call)}`;
-    const run = await this.#measured(rows, folder, this.#fanOut, args, prompt);
-    if (run.reported === 0) throw new Error(`the fan-out has reported no row: ${run.said}`);
-    return run;
+    return this.#measured(rows, folder, this.#fanOut, args, prompt);
   }
 
   async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#running) killGroup(this.#running);
     await this.#worker.end();
     await this.#model.close();
   }
@@ -143,6 +148,7 @@ export class CodexBench {
       detached: true,
       stdio: ['pipe', 'pipe', 'pipe'],
     });
+    this.#running = child;
     let said = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-2000)));
@@ -151,18 +157,23 @@ export class CodexBench {
     let over = false;
     const ended = new Promise<void>((resolve, reject) => {
       child.once('error', reject);
-      child.once('close', () => resolve());
+      // Its streams may outlast it, with a shell that it has started.
+      child.once('exit', () => resolve());
     }).finally(() => (over = true));
     const hangs = () => {
       const patience = this.#reports.size < rows ? QUIET_SECONDS : EXIT_SECONDS;
       return performance.now() - this.#lastReport(begun) > 1000 * patience;
     };
     try {
-      while (!over && !hangs()) await Promise.race([ended, delay(LOOK_MS)]);
+      while (!over && !hangs()) {
+        await Promise.race([ended, delay(LOOK_MS), this.#worker.lost]);
+      }
     } finally {
-      if (!over) killGroup(child);
+      killGroup(child);
+      this.#running = undefined;
     }
     const reported = this.#reports.size;
+    if (reported === 0) throw new Error(`${program} has reported no row: ${said}`);
     const seconds = (this.#lastReport(begun) - begun) / 1000;
     return { rowsPerSecond: reported / seconds, reported, hung: !over, said };
   }

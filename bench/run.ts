@@ -37,19 +37,35 @@ const folder =
   options.output ?? (options.short ? undefined : fileURLToPath(new URL('.', import.meta.url)));
 const results = await Results.open(folder, options.only !== undefined);
 
-let site: BenchSite | undefined;
+let site: Promise<BenchSite> | undefined;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => {
-    void (site?.close() ?? Promise.resolve()).finally(() => process.exit(1));
-  });
+  process.once(signal, () => void closed().finally(() => process.exit(1)));
 }
 
 let failed = false;
 for (const section of wanted) await measure(section);
-await site?.close();
+await closed();
 console.log(`\n${await results.text()}`);
 // Whatever still waits for what has failed is not waited for.
 process.exit(failed ? 1 : 0);
+
+async function opened(): Promise<BenchSite> {
+  if (site !== undefined) return site;
+  site = BenchSite.open();
+  const opened = await site;
+  // What is done first of all is not what is measured.
+  const warm = options.short ? 16 : 64;
+  await barePass(opened, warm, 64);
+  await ourPass(opened, warm, 64);
+  return opened;
+}
+
+/** Ends all that was started, also while it still starts. */
+async function closed(): Promise<void> {
+  const opened = await site?.catch(() => undefined);
+  site = undefined;
+  await opened?.close();
+}
 
 async function measure(section: Section): Promise<void> {
   const figures: Figure[] = [];
@@ -66,8 +82,7 @@ async function measure(section: Section): Promise<void> {
     await results.keep(section, { ...soFar(), failure });
   };
   try {
-    site ??= await opened();
-    await MEASURES[section]({ site, size, tell, keep });
+    await MEASURES[section]({ site: await opened(), size, tell, keep });
     await results.keep(section, soFar());
   } catch (error) {
     failed = true;
@@ -75,18 +90,8 @@ async function measure(section: Section): Promise<void> {
     console.error(`${section} failed: ${reason}`);
     await results.keep(section, { ...soFar(), failure: reason.replaceAll('\n', ' ') });
     // What it has left running is not to be measured with the next.
-    await site?.close();
-    site = undefined;
+    await closed();
   }
-}
-
-async function opened(): Promise<BenchSite> {
-  const opened = await BenchSite.open();
-  // What is done first of all is not what is measured.
-  const warm = options.short ? 16 : 64;
-  await barePass(opened, warm, 64);
-  await ourPass(opened, warm, 64);
-  return opened;
 }
 
 function sectionsOf(only: string | undefined): Section[] {

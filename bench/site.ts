@@ -33,6 +33,8 @@ export class BenchSite {
   #worker: Running | undefined;
   #bare: Running | undefined;
   #agents: Running | undefined;
+  /** What else is to end with it. */
+  readonly #owned: (() => Promise<void>)[] = [];
   #jobs = 0;
 
   static async open(): Promise<BenchSite> {
@@ -140,7 +142,13 @@ export class BenchSite {
     return { jobId, ended };
   }
 
+  /** Has something end with the site, if not before. */
+  owns(end: () => Promise<void>): void {
+    this.#owned.push(end);
+  }
+
   async close(): Promise<void> {
+    await Promise.all(this.#owned.map((end) => end()));
     const running = [this.#worker, this.#bare, this.#agents];
     await Promise.all(running.map((each) => each?.end()));
     await this.server.kill();
