@@ -38,28 +38,28 @@ export class CodexBench {
   readonly #reports: Map<string, number>;
   readonly #worker: Running;
   readonly #env: NodeJS.ProcessEnv;
-  readonly #fanOut: string;
+  readonly #fanOut: { program: string; env: NodeJS.ProcessEnv };
   #runs = 0;
   #running: ChildProcess | undefined;
   #closed = false;
 
   /** Installs both programs, unless they are. */
   static async open(site: BenchSite, inFlight: number): Promise<CodexBench> {
-    const [{ codex }, fanOut] = [await installedPrograms(), await installedFanOutCodex()];
+    const [{ codex }, fanOutCodex] = [await installedPrograms(), await installedFanOutCodex()];
     const reports = new Map<string, number>();
     const model = await startResponsesModel((step) => note(step, reports));
-    const home = join(site.folder, 'codex-home');
-    await mkdir(home);
-    await writeFile(join(home, 'config.toml'), codexSettings(model));
     const env = {
       ...site.env,
       AGENT_JOBS_TASK_QUEUE: 'bench-codex',
       PATH: [dirname(codex), process.env['PATH']].join(delimiter),
-      CODEX_HOME: home,
+      CODEX_HOME: await codexHome(join(site.folder, 'codex-home'), model),
       OPENAI_API_KEY: 'mock',
     };
+    // The newer version takes the tables of the fan-out out of the home of both.
+    const fanOutHome = await codexHome(join(site.folder, 'fan-out-home'), model);
     const args = ['worker', '--concurrency', String(inFlight)];
     const worker = await Running.start('../dist/cli/main.js', args, env);
+    const fanOut = { program: fanOutCodex, env: { ...env, CODEX_HOME: fanOutHome } };
     const bench = new CodexBench(site, model, reports, worker, env, fanOut);
     site.owns(() => bench.close());
     return bench;
@@ -71,7 +71,7 @@ export class CodexBench {
     reports: Map<string, number>,
     worker: Running,
     env: NodeJS.ProcessEnv,
-    fanOut: string,
+    fanOut: { program: string; env: NodeJS.ProcessEnv },
   ) {
     this.#site = site;
     this.#model = model;
@@ -88,7 +88,7 @@ export class CodexBench {
     const args = ['run', csv, '--id-column', 'id', '--instruction', 'MODEL {directive}'];
     args.push('--max-concurrency', String(inFlight), '--agent', 'codex', '--workdir', folder);
     args.push('--output', output, ...(snapshot ? [] : ['--', ...NO_SNAPSHOT]));
-    const run = await this.#measured(rows, folder, process.execPath, [CLI, ...args]);
+    const run = await this.#measured(rows, folder, this.#env, [process.execPath, CLI, ...args]);
     const lines = await readFile(output, 'utf8').catch(() => '');
     const completed = lines.split('"status":"completed"').length - 1;
     if (!run.hung && completed !== rows) {
@@ -117,7 +117,7 @@ export class CodexBench {
     args.push('--enable', 'enable_fanout', '--enable', 'multi_agent');
     args.push('-c', `agents.max_threads=${inFlight}`, ...(snapshot ? [] : NO_SNAPSHOT), '-');
     const prompt = `MODEL call spawn_agents_on_csv ${JSON.stringify(call)}`;
-    return this.#measured(rows, folder, this.#fanOut, args, prompt);
+    return this.#measured(rows, folder, this.#fanOut.env, [this.#fanOut.program, ...args], prompt);
   }
 
   async close(): Promise<void> {
@@ -139,12 +139,18 @@ export class CodexBench {
   }
 
   /** Runs a command until it ends or hangs. */
-  async #measured(rows: number, cwd: string, program: string, args: string[], prompt = '') {
+  async #measured(
+    rows: number,
+    cwd: string,
+    env: NodeJS.ProcessEnv,
+    [program, ...args]: [string, ...string[]],
+    prompt = '',
+  ) {
     this.#reports.clear();
     const begun = performance.now();
     const child = spawn(program, args, {
       cwd,
-      env: this.#env,
+      env,
       detached: true,
       stdio: ['pipe', 'pipe', 'pipe'],
     });
@@ -182,6 +188,13 @@ export class CodexBench {
   #lastReport(begun: number): number {
     return Math.max(begun, ...this.#reports.values());
   }
+}
+
+/** Makes a home of Codex that asks a model. @returns its path. */
+async function codexHome(path: string, model: ModelServer): Promise<string> {
+  await mkdir(path);
+  await writeFile(join(path, 'config.toml'), codexSettings(model));
+  return path;
 }
 
 /** When the model reported a row for the first time. */

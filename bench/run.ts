@@ -4,6 +4,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { clip } from '../src/job.js';
 import type { Curve } from './chart.js';
 import { type Figure, Results, SECTIONS, type Section, shown } from './results.js';
 import { FULL, MEASURES, SHORT } from './sections.js';
@@ -88,7 +89,7 @@ async function measure(section: Section): Promise<void> {
     failed = true;
     const reason = error instanceof Error ? error.message : String(error);
     console.error(`${section} failed: ${reason}`);
-    await results.keep(section, { ...soFar(), failure: reason.replaceAll('\n', ' ') });
+    await results.keep(section, { ...soFar(), failure: clip(reason.replaceAll('\n', ' '), 300) });
     // What it has left running is not to be measured with the next.
     await closed();
   }
