@@ -150,7 +150,7 @@ export class BenchSite {
   async close(): Promise<void> {
     await Promise.all(this.#owned.map((end) => end()));
     const running = [this.#worker, this.#bare, this.#agents];
-    await Promise.all(running.map((each) => each?.end()));
+    await Promise.all(running.flatMap((each) => each?.end() ?? []));
     await this.server.kill();
     // Its calls under way need not be over.
     await within('the client has closed', CLOSE_SECONDS, this.client.connection.close()).catch(
