@@ -15,13 +15,14 @@ import { agentTaskQueue } from './messages.js';
 import { ReportEndpoint } from './report/endpoint.js';
 import { JobStore } from './store/job-store.js';
 import { openStore } from './store/open-store.js';
+import { type WorkerTuning, agentsTuning, workflowsTuning } from './worker-tuning.js';
 
 /** Built by `npm run build`, for the sources and for the package alike. */
 const WORKFLOW_BUNDLE = fileURLToPath(new URL('../dist/workflow-bundle.js', import.meta.url));
 
 const MAX_RECONNECT_BACKOFF_MS = 1000;
 
-export interface AgentJobsWorkerOptions {
+export interface AgentJobsWorkerOptions extends WorkerTuning {
   connection: ServerConnection['connectionOptions'];
   namespace: string;
   taskQueue: string;
@@ -34,7 +35,7 @@ export interface AgentJobsWorkerOptions {
    * leave when they are killed together with their guards. Without one, nothing is noted.
    */
   notesFolder?: string;
-  /** Agents at once on this host. */
+  /** Agents at once on this host, at most. */
   concurrency: number;
   /** Seconds that agents may go on after {@link AgentJobsWorker.shutdown}. */
   drainSeconds: number;
@@ -115,7 +116,7 @@ async function workflowsPart(host: Host): Promise<Part> {
     taskQueue: host.options.taskQueue,
     workflowBundle: { codePath: WORKFLOW_BUNDLE },
     activities: createControlActivities(host),
-    maxConcurrentActivityTaskExecutions: 500,
+    ...workflowsTuning(host.options),
     // A worker that was killed leaves its sticky queue behind; its workflows wait so long for it.
     stickyQueueScheduleToStartTimeout: '2 s',
   });
@@ -132,7 +133,7 @@ async function agentsPart(host: Host, drained: AbortSignal): Promise<Part> {
     ...common(host),
     taskQueue: agentTaskQueue(options.taskQueue),
     activities: createAgentActivities({ client, jobs, endpoint, guard, hosts, notes, drained }),
-    maxConcurrentActivityTaskExecutions: options.concurrency,
+    ...agentsTuning(options, options.concurrency),
   });
   const close = async () => {
     await hosts.close();

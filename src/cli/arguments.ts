@@ -37,3 +37,10 @@ export function count(min: number): (text: string) => number {
     throw new InvalidArgumentError(`must be a whole number from ${min} up`);
   };
 }
+
+/** A share of a whole, as 80. */
+export function percent(text: string): number {
+  const value = number(text);
+  if (value > 0 && value <= 100) return value;
+  throw new InvalidArgumentError('must be above 0 and at most 100');
+}

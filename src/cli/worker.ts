@@ -1,8 +1,10 @@
 import { type Command, Option } from 'commander';
 import type { AgentJobsWorker } from '../worker.js';
+import type { WorkerTuning } from '../worker-tuning.js';
 import { notesFolder, serverConnection, storeLocation, taskQueue } from '../config.js';
 import { WORKER_ROLES, type WorkerRole } from '../job.js';
-import { count, number, storeOption } from './arguments.js';
+import { count, number, percent, storeOption } from './arguments.js';
+import { UsageError } from './errors.js';
 import { note } from './output.js';
 
 /** As many as a job has in flight by default, so that one worker serves one such job. */
@@ -17,16 +19,22 @@ AWS_ENDPOINT_URL_S3, …).
 
 With --role, workflows (with input and output) and agents run apart: a worker of each is needed.
 
+With --deployment-name and --build-id, jobs end on the version that they began on: new ones go to the
+version that is made current (temporal worker deployment set-current-version), and workers of another
+are needed until its jobs have ended. What each option is for: docs/production.md.
+
 Ctrl-C or SIGTERM: it takes no more work and lets agents finish for a time; once more: it ends them
 now. What was ended is started again by the next worker, and costs the row no attempt. If it is killed,
 its agents end as well; what is left of them then, the next worker on this host ends and removes.
 
 Exit codes: 0 ended in order; 1 unexpected error; 2 invalid usage.`;
 
-interface WorkerOptions {
+interface WorkerOptions extends Omit<WorkerTuning, 'version'> {
   role?: WorkerRole;
   concurrency: number;
   drainSeconds: number;
+  deploymentName?: string;
+  buildId?: string;
 }
 
 export function addWorker(program: Command): void {
@@ -34,7 +42,22 @@ export function addWorker(program: Command): void {
     .command('worker')
     .summary('work for jobs on this host')
     .description('Runs jobs and their agents on this host, until it is ended.')
-    .option('--concurrency <n>', 'agents at once on this host', count(1), DEFAULT_CONCURRENCY)
+    .option(
+      '--concurrency <n>',
+      'agents at once on this host, at most',
+      count(1),
+      DEFAULT_CONCURRENCY,
+    )
+    .option(
+      '--target-memory <percent>',
+      'start agents only while less of the memory is in use (default: do not look, or 80 with --target-cpu)',
+      percent,
+    )
+    .option(
+      '--target-cpu <percent>',
+      'the same of the processors (default: do not look, or 90 with --target-memory)',
+      percent,
+    )
     .option(
       '--drain-seconds <s>',
       'how long agents may go on once the worker is to end',
@@ -46,12 +69,32 @@ export function addWorker(program: Command): void {
         ...WORKER_ROLES,
       ]),
     )
+    .option(
+      '--cached-workflows <n>',
+      'workflows kept in memory: items in flight and jobs (default: 600 for each GB of heap)',
+      count(10),
+    )
+    .option(
+      '--activity-slots <n>',
+      'activities of jobs at once, which are not agents (default: 500)',
+      count(10),
+    )
+    .option(
+      '--max-pollers <n>',
+      'polls of the server at once, as there is work, for each task queue and kind (default: 10, always)',
+      count(2),
+    )
+    .option('--deployment-name <name>', 'the deployment that this worker is of; with --build-id')
+    .option('--build-id <id>', 'its version; with --deployment-name')
     .addOption(storeOption())
     .addHelpText('after', NOTES)
     .action(worker);
 }
 
-async function worker({ concurrency, drainSeconds, role }: WorkerOptions): Promise<void> {
+async function worker(options: WorkerOptions): Promise<void> {
+  const { concurrency, drainSeconds, role, deploymentName, buildId, ...tuning } = options;
+  const version = versionOf(deploymentName, buildId);
+  refuseOfOtherRole(options);
   const server = serverConnection();
   const [{ connected }, { startWorker }, { installRuntime }, { agentTaskQueue }] =
     await Promise.all([
@@ -72,19 +115,52 @@ async function worker({ concurrency, drainSeconds, role }: WorkerOptions): Promi
     notesFolder: notesFolder(),
     concurrency,
     drainSeconds,
+    ...tuning,
+    version,
   });
   endOnSignals(running, drainSeconds);
+  const { targetMemory, targetCpu } = tuning;
+  const sparing = targetMemory !== undefined || targetCpu !== undefined;
   const queue = role === 'agents' ? agentTaskQueue(taskQueue()) : taskQueue();
   note(
     `The worker is ready: task queue ${queue} in namespace ${server.namespace} at ${server.address}\n` +
       (role === undefined ? '' : `  role    ${role}\n`) +
-      (role === 'workflows' ? '' : `  agents  ${concurrency} at once\n`) +
+      (version === undefined ? '' : `  version ${version.deploymentName}.${version.buildId}\n`) +
+      (role === 'workflows'
+        ? ''
+        : `  agents  ${concurrency} at once${sparing ? ', fewer where the host is busy' : ''}\n`) +
       `  store   ${storeLocation()}`,
   );
   // Whoever has started it in the background waits for this.
   if (process.connected) process.send!('ready', () => process.disconnect());
   await running.done;
   note('The worker has ended.');
+}
+
+/** @throws {UsageError} where one is given without the other, or cannot be used. */
+function versionOf(deploymentName?: string, buildId?: string): WorkerTuning['version'] {
+  if (deploymentName === undefined && buildId === undefined) return undefined;
+  if (!deploymentName || !buildId) {
+    throw new UsageError('--deployment-name and --build-id go together: give both or neither');
+  }
+  if (deploymentName.includes('.')) {
+    throw new UsageError('--deployment-name: must not have a dot, which ends it in the version');
+  }
+  return { deploymentName, buildId };
+}
+
+/** @throws {UsageError} where an option is of the part that this worker is not to have. */
+function refuseOfOtherRole(options: WorkerOptions): void {
+  const ofPart = {
+    workflows: ['cachedWorkflows', 'activitySlots'],
+    agents: ['targetMemory', 'targetCpu'],
+  } as const;
+  const other = { workflows: 'agents', agents: 'workflows' } as const;
+  if (options.role === undefined) return;
+  const given = ofPart[other[options.role]].find((name) => options[name] !== undefined);
+  if (given === undefined) return;
+  const flag = `--${given.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  throw new UsageError(`${flag} is of --role ${other[options.role]}, which this worker is not`);
 }
 
 function endOnSignals(worker: AgentJobsWorker, drainSeconds: number): void {
