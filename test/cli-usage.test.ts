@@ -96,6 +96,26 @@ const USAGE: Refused[] = [
     says: /'--job-id <id>' argument 'a\/b' is invalid. a job ID is/,
   },
   { what: 'a job ID that leads elsewhere', args: ['status', '..'], says: /more than dots/ },
+  {
+    what: 'a version without its deployment',
+    args: ['worker', '--build-id', 'A'],
+    says: /--deployment-name and --build-id go together/,
+  },
+  {
+    what: 'a deployment with a dot',
+    args: ['worker', '--build-id', 'A', '--deployment-name', 'a.b'],
+    says: /--deployment-name: must not have a dot/,
+  },
+  {
+    what: 'more than all of the memory',
+    args: ['worker', '--target-memory', '101'],
+    says: /'101' is invalid. must be above 0 and at most 100/,
+  },
+  {
+    what: 'an option of the other part',
+    args: ['worker', '--role', 'agents', '--cached-workflows', '100'],
+    says: /--cached-workflows is of --role workflows, which this worker is not/,
+  },
   { what: 'an unknown status', args: ['items', 'j', '--status', 'done'], says: /Allowed choices/ },
   { what: 'another output format', args: ['results', 'j', '--output', 'x.txt'], says: /\.jsonl/ },
   { what: 'no result', args: ['report'], says: /give the result/ },
