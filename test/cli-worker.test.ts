@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { RunningCli, cli } from './support/cli.js';
 import { isGone } from './support/processes.js';
-import { Site, until } from './support/site.js';
+import { Site, type Step, until } from './support/site.js';
 
 let site: Site;
 before(async () => {
@@ -71,6 +71,30 @@ test('a second signal ends the agents at once', async () => {
   assert.match(stderr, /The worker ends its agents now\./);
   assert.ok(await isGone(pid));
   await job.cancel();
+});
+
+test('a worker whose host is busier than it is to be runs its agents one by one', async () => {
+  const tuned = ['--cached-workflows', '10', '--activity-slots', '10', '--max-pollers', '4'];
+  // More of the memory is in use than this wherever a server runs.
+  const worker = await start('--concurrency', '4', '--target-memory', '0.1', ...tuned);
+  assert.match(worker.stderr, /agents  4 at once, fewer where the host is busy\n/);
+  const log = join(site.folder, 'one-by-one');
+  const steps: Step[] = [
+    ['append', log],
+    ['sleep', 200],
+    ['append', log],
+    ['report', 1],
+  ];
+  const ids = ['a', 'b', 'c', 'd'];
+  const job = await site.jobs.start(
+    await site.spec(Object.fromEntries(ids.map((id) => [id, steps]))),
+  );
+  assert.equal((await job.result()).completed, ids.length);
+  const lines = (await readFile(log, 'utf8')).trim().split('\n');
+  assert.equal(lines.length, 2 * ids.length);
+  for (let n = 0; n < lines.length; n += 2) assert.equal(lines[n], lines[n + 1], lines.join('\n'));
+  worker.process.kill('SIGTERM');
+  assert.equal((await worker.ending).code, 0);
 });
 
 test('a namespace that is not there is said, and is 1', async () => {
