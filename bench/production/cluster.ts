@@ -8,10 +8,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
-import { msToTs } from '@temporalio/common/lib/time';
 import { dataConverter } from '../../src/data-converter.js';
 import { freePort } from '../../test/support/free-port.js';
-import { ROOT, until } from '../../test/support/site.js';
+import { ROOT, temporalCli, until } from '../../test/support/site.js';
 import { processTree } from './process-tree.js';
 
 export const SERVER_VERSION = '1.29.1';
@@ -20,8 +19,6 @@ const SOURCES = ['cmd/server', 'cmd/tools/sql'];
 /** Debian's place for what is not on the PATH of users, all versions. */
 const DEBIAN = '/usr/lib/postgresql';
 const START_MS = 90_000;
-/** As the server's API numbers it. */
-const KEYWORD = 2;
 
 const run = promisify(execFile);
 
@@ -203,41 +200,25 @@ async function serves(address: string): Promise<boolean> {
 
 /** What docs/production.md has an operator do once: the namespace, its retention, the search attributes. */
 async function setUp(address: string): Promise<void> {
-  const connection = await Connection.connect({ address });
-  const namespace = 'default';
-  try {
-    await connection.workflowService.registerNamespace({
-      namespace,
-      workflowExecutionRetentionPeriod: msToTs('1 day'),
-    });
-    const client = new Client({ connection, namespace });
-    await until(
-      'the namespace is known',
-      () =>
-        connection.operatorService
-          .addSearchAttributes({
-            namespace,
-            searchAttributes: { AgentJobId: KEYWORD, AgentJobVerdict: KEYWORD },
-          })
-          .then(
-            () => true,
-            (error: Error) => /exist/i.test(error.message),
-          ),
-      START_MS,
-    );
-    await until(
-      'the search attributes are known',
-      () =>
-        client.workflow.count("AgentJobId = 'none'").then(
-          () => true,
-          () => false,
-        ),
-      START_MS,
-    );
-  } finally {
-    await connection.close();
-  }
+  const operator = async (...args: string[]) =>
+    run(temporalCli(), ['operator', ...args, '--namespace', 'default', '--address', address]);
+  await operator('namespace', 'create', '--retention', '24h');
+  const attributes = ['--name', 'AgentJobId', '--name', 'AgentJobVerdict', '--type', 'Keyword'];
+  await until(
+    'the search attributes are registered',
+    // A new namespace is not known to all of the server at once.
+    () => operator('search-attribute', 'create', ...attributes).then(...succeeded),
+    START_MS,
+  );
+  const query = ['workflow', 'count', '--address', address, '--query', 'AgentJobId = "none"'];
+  await until(
+    'the search attributes are known',
+    () => run(temporalCli(), query).then(...succeeded),
+    START_MS,
+  );
 }
+
+const succeeded = [() => true, () => false] as const;
 
 /** Waits until a program is ready. @throws with what it has said if it ends, or takes too long. */
 async function ready(
