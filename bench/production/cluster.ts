@@ -25,48 +25,39 @@ const run = promisify(execFile);
 export class ProductionCluster {
   readonly address: string;
   readonly postgresVersion: string;
-  readonly #data: string;
-  readonly #postgres: ChildProcess;
+  readonly #database: Database;
   readonly #server: ChildProcess;
 
   /** @param folder for its configuration. */
   static async start(folder: string, shards: number): Promise<ProductionCluster> {
     const tools = await installed();
-    const { postgres, data, port, version } = await startPostgres();
+    const database = await startPostgres();
     try {
-      for (const [database, schema] of [
+      for (const [name, schema] of [
         ['temporal', 'temporal'],
         ['temporal_visibility', 'visibility'],
       ] as const) {
         const sql = (...args: string[]) =>
           run(join(tools, 'sql'), [
-            ...['--plugin', 'postgres12', '--ep', '127.0.0.1', '--port', String(port)],
-            ...['--user', 'temporal', '--db', database, ...args],
+            ...['--plugin', 'postgres12', '--ep', '127.0.0.1', '--port', String(database.port)],
+            ...['--user', 'temporal', '--db', name, ...args],
           ]);
         await sql('create-database');
         await sql('setup-schema', '--version', '0.0');
         await sql('update-schema', '--schema-name', `postgresql/v12/${schema}`);
       }
-      const { server, address } = await startServer(tools, folder, port, shards);
-      return new ProductionCluster(address, version, data, postgres, server);
+      const { server, address } = await startServer(tools, folder, database.port, shards);
+      return new ProductionCluster(address, database, server);
     } catch (error) {
-      await ended(postgres, 'SIGINT');
-      await rm(data, { recursive: true, force: true });
+      await removed(database);
       throw error;
     }
   }
 
-  private constructor(
-    address: string,
-    version: string,
-    data: string,
-    postgres: ChildProcess,
-    server: ChildProcess,
-  ) {
+  private constructor(address: string, database: Database, server: ChildProcess) {
     this.address = address;
-    this.postgresVersion = version;
-    this.#data = data;
-    this.#postgres = postgres;
+    this.postgresVersion = database.version;
+    this.#database = database;
     this.#server = server;
   }
 
@@ -76,7 +67,14 @@ export class ProductionCluster {
 
   /** PostgreSQL has a process for each connection. */
   get databasePids(): number[] {
-    return processTree(this.#postgres.pid!);
+    return processTree(this.#database.process.pid!);
+  }
+
+  async databaseBytes(): Promise<number> {
+    const query = 'SELECT sum(pg_database_size(datname)) FROM pg_database';
+    const connection = ['--host', '127.0.0.1', '--port', String(this.#database.port)];
+    const options = ['--username', 'temporal', '--dbname', 'temporal', '-tA', '--command', query];
+    return Number((await run('psql', [...connection, ...options])).stdout);
   }
 
   async client(): Promise<Client> {
@@ -86,9 +84,21 @@ export class ProductionCluster {
 
   async kill(): Promise<void> {
     await ended(this.#server, 'SIGKILL');
-    await ended(this.#postgres, 'SIGINT');
-    await rm(this.#data, { recursive: true, force: true });
+    await removed(this.#database);
   }
+}
+
+interface Database {
+  process: ChildProcess;
+  port: number;
+  /** Its folder. */
+  data: string;
+  version: string;
+}
+
+async function removed({ process, data }: Database): Promise<void> {
+  await ended(process, 'SIGINT');
+  await rm(data, { recursive: true, force: true });
 }
 
 /** @returns the folder of the server and its SQL tool, built by Go where they are not there yet. */
@@ -103,7 +113,7 @@ async function installed(): Promise<string> {
   return CACHE;
 }
 
-async function startPostgres() {
+async function startPostgres(): Promise<Database> {
   const programs = postgresPrograms();
   // In a folder of its own: its user may not be able to enter another's.
   const data = await mkdtemp(join(tmpdir(), 'agent-jobs-postgres-'));
@@ -125,7 +135,7 @@ async function startPostgres() {
     { ...options, stdio: ['ignore', 'ignore', 'pipe'] },
   );
   await ready(postgres, 'PostgreSQL', (said) => said.includes('ready to accept connections'));
-  return { postgres, data, port, version: stdout.trim() };
+  return { process: postgres, data, port, version: stdout.trim() };
 }
 
 /** PostgreSQL refuses to run as root: then as the user that Debian's package has made for it. */

@@ -53,6 +53,7 @@ async function measure(): Promise<void> {
       client: () => devServer.client(),
       serverPids: [devServer.pid],
       databasePids: [],
+      databaseBytes: async () => 0,
       kill: () => devServer.kill(),
     },
     'dev',
@@ -70,9 +71,32 @@ async function measure(): Promise<void> {
       `${pair.dev.rowsPerSecond.toFixed(1)} rows/s on the dev server, ${pair.production.rowsPerSecond.toFixed(1)} on production`,
     );
   }
+  const figures = {
+    dev: medians(passes.map((pair) => pair.dev)),
+    production: medians(passes.map((pair) => pair.production)),
+  };
+  await writeFile(
+    join(options.output, 'results.json'),
+    await format(JSON.stringify(figures), { parser: 'json' }),
+  );
   const text = await format(table(passes, cluster.postgresVersion), { parser: 'markdown' });
   await writeFile(join(options.output, 'RESULTS.md'), text);
   console.log(`\n${text}`);
+}
+
+/** For the simulation of scale. */
+function medians(passes: Pass[]): Record<string, number> {
+  const of = (figure: (pass: Pass) => number) => median(passes.map(figure));
+  return {
+    rowsPerSecond: of((pass) => pass.rowsPerSecond),
+    workerCpu: of(({ workerCpu }) => sum(workerCpu)),
+    serverCpu: of((pass) => pass.serverCpu),
+    databaseCpu: of((pass) => pass.databaseCpu),
+    itemBytes: of((pass) => pass.itemBytes),
+    jobBytesPerRow: of((pass) => pass.jobBytesPerRow),
+    databaseBytesPerRow: of((pass) => pass.databaseBytesPerRow),
+    storeBytesPerRow: of((pass) => pass.storeBytesPerRow),
+  };
 }
 
 function table(passes: { dev: Pass; production: Pass }[], postgres: string): string {
@@ -81,7 +105,9 @@ function table(passes: { dev: Pass; production: Pass }[], postgres: string): str
       median(passes.map((pair) => of(pair.dev))),
       median(passes.map((pair) => of(pair.production))),
     ];
-    return `| ${what} | ${dev.toFixed(digits)} | ${production.toFixed(digits)} |`;
+    // The dev server has its database within.
+    const shown = (value: number) => (value === 0 ? '–' : value.toFixed(digits));
+    return `| ${what} | ${shown(dev)} | ${shown(production)} |`;
   };
   const busiest = ({ workerCpu }: Pass) => (100 * Math.max(...workerCpu)) / sum(workerCpu);
   const digests = new Set(passes.flatMap(({ dev, production }) => [dev.digest, production.digest]));
@@ -102,6 +128,10 @@ ${line('share of the worker that did more, %', busiest, 0)}
 ${line('CPU of the server, ms per row', (pass) => pass.serverCpu)}
 ${line('CPU of PostgreSQL, ms per row', (pass) => pass.databaseCpu)}
 ${line('history events of the job per row', (pass) => pass.eventsPerRow, 2)}
+${line('history of an item, bytes', (pass) => pass.itemBytes, 0)}
+${line('histories of the job, bytes per row', (pass) => pass.jobBytesPerRow, 0)}
+${line('growth of PostgreSQL, bytes per row', (pass) => pass.databaseBytesPerRow, 0)}
+${line('job store, bytes per row', (pass) => pass.storeBytesPerRow, 0)}
 | rows in the output: each once, in order, completed | ${passes.length} × ${rows} | ${passes.length} × ${rows} |
 | what became of each row, all outputs | ${digests.size === 1 ? 'identical' : 'differs'} | ${digests.size === 1 ? 'identical' : 'differs'} |
 `;

@@ -1,11 +1,12 @@
 /** A server with two of our workers and the bench's agents, and a job on it. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
 import { parse } from 'csv-parse/sync';
 import { AgentJobs } from '../../src/client.js';
+import { runsOf } from '../../test/support/chain.js';
 import { HistoryWalk } from '../history.js';
 import { Running, cpuSeconds } from '../processes.js';
 import { itemId, patience } from '../site.js';
@@ -13,6 +14,8 @@ import { sum } from '../statistics.js';
 import { within } from '../within.js';
 
 const WORKERS = 2;
+/** Items whose histories are looked at: they are alike. */
+const SAMPLE = 20;
 /** Columns of the output that tell what became of a row, and not when or in which job. */
 const RESULT = ['item_id', 'row_index', 'source_id', 'status', 'attempt_count', 'result_json'];
 
@@ -21,6 +24,8 @@ export interface Server {
   client(): Promise<Client>;
   serverPids: number[];
   databasePids: number[];
+  /** What the database holds. */
+  databaseBytes(): Promise<number>;
   kill(): Promise<void>;
 }
 
@@ -32,6 +37,14 @@ export interface Pass {
   databaseCpu: number;
   /** Of the job itself, in all its runs. */
   eventsPerRow: number;
+  /** Of an item's history. */
+  itemBytes: number;
+  /** Of the job's own histories. */
+  jobBytesPerRow: number;
+  /** By which the database has grown, with its indexes. */
+  databaseBytesPerRow: number;
+  /** In the job store: the row, its outcome, and the output. */
+  storeBytesPerRow: number;
   /** Of what became of each row. */
   digest: string;
 }
@@ -39,6 +52,7 @@ export interface Pass {
 export class ProductionSite {
   readonly #server: Server;
   readonly #folder: string;
+  readonly #store: string;
   readonly #client: Client;
   readonly #jobs: AgentJobs;
   readonly #workers: Running[] = [];
@@ -51,7 +65,7 @@ export class ProductionSite {
       ...process.env,
       TEMPORAL_ADDRESS: server.address,
       TEMPORAL_NAMESPACE: 'default',
-      AGENT_JOBS_STORE: join(folder, 'store'),
+      AGENT_JOBS_STORE: site.#store,
       AGENT_JOBS_TASK_QUEUE: 'bench',
       XDG_STATE_HOME: join(folder, 'state'),
     };
@@ -71,8 +85,9 @@ export class ProductionSite {
   private constructor(server: Server, folder: string, client: Client) {
     this.#server = server;
     this.#folder = folder;
+    this.#store = join(folder, 'store');
     this.#client = client;
-    this.#jobs = new AgentJobs({ client, taskQueue: 'bench', store: join(folder, 'store') });
+    this.#jobs = new AgentJobs({ client, taskQueue: 'bench', store: this.#store });
   }
 
   /** Runs a job of instant agents. @throws unless each row is in its output once, in order, completed. */
@@ -83,6 +98,7 @@ export class ProductionSite {
     await writeFile(csv_path, ['id', ...ids, ''].join('\n'));
     const work = this.#workers.map(({ pid }) => [pid]);
     const groups = () => [...work, this.#server.serverPids, this.#server.databasePids];
+    const bytesBefore = await this.#server.databaseBytes();
     const before = groups().map(cpuOf);
     const begun = performance.now();
     const job = await this.#jobs.start(
@@ -102,14 +118,31 @@ export class ProductionSite {
     const cpu = groups().map((pids, n) => (1000 * (cpuOf(pids) - before[n]!)) / rows);
     assert.equal(verdict, 'succeeded');
     const { events } = await new HistoryWalk(this.#client, jobId).now();
+    const grown = (await this.#server.databaseBytes()) - bytesBefore;
+    const jobRuns = await runsOf(this.#client, jobId);
+    const runs = jobRuns.map((runId) => ({ workflowId: jobId, runId }));
+    const items = ids.slice(0, SAMPLE).map((id) => ({ workflowId: `${jobId}/${id}` }));
     return {
       rowsPerSecond: rows / seconds,
       workerCpu: cpu.slice(0, WORKERS),
       serverCpu: cpu[WORKERS]!,
       databaseCpu: cpu[WORKERS + 1]!,
       eventsPerRow: events / rows,
+      itemBytes: (await this.#historyBytes(items)) / items.length,
+      jobBytesPerRow: (await this.#historyBytes(runs)) / rows,
+      databaseBytesPerRow: grown / rows,
+      storeBytesPerRow: (await bytesIn(join(this.#store, 'jobs', jobId))) / rows,
       digest: await checked(output_csv_path, ids),
     };
+  }
+
+  async #historyBytes(executions: { workflowId: string; runId?: string }[]): Promise<number> {
+    let bytes = 0;
+    for (const { workflowId, runId } of executions) {
+      const { historySize } = await this.#client.workflow.getHandle(workflowId, runId).describe();
+      bytes += historySize ?? 0;
+    }
+    return bytes;
   }
 
   async close(): Promise<void> {
@@ -132,6 +165,15 @@ async function checked(path: string, ids: string[]): Promise<string> {
   }
   const results = output.map((row) => RESULT.map((column) => row[column]));
   return createHash('sha256').update(JSON.stringify(results)).digest('hex');
+}
+
+async function bytesIn(folder: string): Promise<number> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  const sizes = files.map(
+    async ({ parentPath, name }) => (await stat(join(parentPath, name))).size,
+  );
+  return sum(await Promise.all(sizes));
 }
 
 /** Of processes that may end meanwhile, as those of a database's connections do. */
