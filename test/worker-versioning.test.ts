@@ -166,3 +166,20 @@ test('hosts of agents without a version work for jobs of any', async () => {
   await end(workflows);
   await end(agents);
 });
+
+test('a job that began without a version goes on with the first one that is current', async () => {
+  const taskQueue = `${site.taskQueue}-first`;
+  const env = { ...site.processEnv, AGENT_JOBS_TASK_QUEUE: taskQueue };
+  const without = await start([], env);
+  const jobs = new AgentJobs({ client: site.client, taskQueue, store: site.storeFolder });
+  const spec = await site.spec({ a: [], b: [] }, { agent: { external: true }, max_concurrency: 1 });
+  const job = await jobs.start(spec);
+  await report(job.jobId, ['a']);
+  await end(without);
+
+  const first = await start(version('A', 'first'), env);
+  await makeCurrent('A', [taskQueue, `${taskQueue}-agents`], 'first');
+  await report(job.jobId, ['b']);
+  assert.equal((await job.result()).completed, 2);
+  await end(first);
+});
