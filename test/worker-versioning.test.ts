@@ -22,7 +22,7 @@ before(async () => {
   site = await Site.open({ dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 60 } });
 });
 after(async () => {
-  await WorkerProcess.killAll();
+  WorkerProcess.killAll();
   await site.close();
 });
 

@@ -146,7 +146,8 @@ export class ProductionSite {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#workers, this.#agents].map((each) => each?.end()));
+    const running = [...this.#workers, this.#agents];
+    await Promise.all(running.flatMap((each) => each?.end() ?? []));
     await this.#server.kill();
     // Its calls under way need not be over.
     await within('the client closes', 30, this.#client.connection.close()).catch(() => {});
