@@ -8,12 +8,14 @@ import { readFileSync } from 'node:fs';
 const ASSUMED = {
   /** Seconds between heartbeats of an agent. */
   heartbeatSeconds: 5,
-  /** Writes of the server for a row but for heartbeats: 10 of its item, 6 of the job. */
-  writesPerRow: 16,
+  /** Writes of the server for a row but for heartbeats: 10 of its item, 6 of the job: what has been measured, … */
+  writesMeasured: 16,
+  /** … and 4 where each item is adopted once, as with 1,000 in flight. */
+  writesPerRow: 20,
   /** Requests of workers for a row but for heartbeats, polls included. */
-  requestsPerRow: 13,
-  /** Billed by Temporal Cloud but for heartbeats: the child (2), its activity, its signal, 1/16 for the job's. */
-  actionsPerRow: 4 + 1 / 16,
+  requestsPerRow: 17,
+  /** Billed by Temporal Cloud but for heartbeats: the child (2), its activity, its signal, and 2 for the job's. */
+  actionsPerRow: 6,
   /** One write in a shard, which does one at a time; and how busy a shard may be. */
   writeSeconds: 0.005,
   shardUse: 0.25,
@@ -120,7 +122,7 @@ function needs(scenario: Scenario) {
   const { peakStarts, peakRunning, longestWait } = day(scenario);
   const heartbeats = peakRunning / ASSUMED.heartbeatSeconds;
   const writes = peakStarts * ASSUMED.writesPerRow + heartbeats;
-  const cores = (cpu: number) => (writes * cpu) / ASSUMED.writesPerRow / 1000 / ASSUMED.cpuUse;
+  const cores = (cpu: number) => (writes * cpu) / ASSUMED.writesMeasured / 1000 / ASSUMED.cpuUse;
   const workerCores = (peakStarts * measured.workerCpu) / 1000 / ASSUMED.cpuUse;
   const actionsPerRow = ASSUMED.actionsPerRow + scenario.agentSeconds / ASSUMED.heartbeatSeconds;
   const gigabytes = (bytes: number) => whole((rowsPerDay * bytes) / 1e9);
