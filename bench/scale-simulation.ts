@@ -2,7 +2,7 @@
  * `npm run bench:scale`: what more rows, and more of them at once, take. A day of arrivals goes through slots,
  * step by step; what a row costs is what `npm run bench` and `npm run bench:production` have measured here.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
 /** What neither bench measures. Counted from a row's way through the code, or a limit of others: docs/scale.md. */
 const ASSUMED = {
@@ -66,23 +66,21 @@ type Figures = Record<
   number
 >;
 
-const measured = read<{ production: Figures }>('production/results.json').production;
-const dev = devFigures();
+const byProduction = read<{ dev: Figures; production: Figures }>('production/results.json');
+const measured = byProduction.production;
+const dev = existsSync(new URL('results.json', import.meta.url)) ? byBench() : byProduction.dev;
 
-/** Rows per second and worker CPU of the dev server's bench, from what its figures were made of. */
-function devFigures() {
-  const { throughput } = read<{ throughput?: { figures: { what: string; detail?: string }[] } }>(
-    'results.json',
-  );
-  const ours = (what: string) =>
-    Number.parseFloat(
-      throughput?.figures.find((figure) => figure.what.startsWith(what))?.detail ?? '',
-    );
-  const figures = { rowsPerSecond: ours('rows per second'), workerCpu: ours('worker CPU') };
-  if (Object.values(figures).some(Number.isNaN)) {
-    throw new Error('bench/results.json has no throughput: npm run bench -- --only throughput');
-  }
-  return figures;
+/** Of the dev server, by what the figures of the bench were made of. */
+function byBench(): Pick<Figures, 'rowsPerSecond' | 'workerCpu'> {
+  type Section = { figures: { what: string; detail?: string }[] };
+  const { throughput } = read<{ throughput?: Section }>('results.json');
+  const ours = (what: string) => {
+    const figure = throughput?.figures.find((each) => each.what.startsWith(what));
+    const value = Number.parseFloat(figure?.detail ?? '');
+    if (!Number.isNaN(value)) return value;
+    throw new Error(`bench/results.json lacks ${what}: npm run bench -- --only throughput`);
+  };
+  return { rowsPerSecond: ours('rows per second'), workerCpu: ours('worker CPU') };
 }
 
 function read<T>(name: string): T {
@@ -151,12 +149,14 @@ function limits(agentSeconds: number) {
   const requests = 2400 / (perSecond(ASSUMED.requestsPerRow) + beat);
   const cpu = (agentSeconds * 1000 * ASSUMED.workerCores * ASSUMED.cpuUse) / dev.workerCpu;
   const writes = ASSUMED.shardUse / ASSUMED.writeSeconds / (perSecond(ASSUMED.writesPerRow) + beat);
+  const devWrites = dev.rowsPerSecond * ASSUMED.writesMeasured;
+  const devServer = devWrites / (perSecond(ASSUMED.writesPerRow) + beat);
   const all: [limit: string, reachedAt: number, then: string][] = [
     ['1,000 items in flight of a job', 1000, 'more jobs'],
     ['1,200 long polls on a frontend', 1200, '`frontend.namespaceCount`, frontends'],
     ['500 actions/s of a Cloud namespace', cloud, 'capacity, namespaces'],
     ['cache of a worker', ASSUMED.cachedWorkflows, 'workers, `--cached-workflows`'],
-    ['dev server', dev.rowsPerSecond * agentSeconds, 'a production cluster'],
+    ['dev server', devServer, 'a production cluster'],
     ['2,400 requests/s on a frontend', requests, '`frontend.namespaceRPS`, frontends'],
     ['processor of a workflow worker', cpu, 'workers'],
     ['4 history shards', 4 * writes, '512 shards, from the start'],
