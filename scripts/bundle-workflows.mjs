@@ -10,7 +10,12 @@ const { code } = await bundleWorkflowCode({
   payloadConverterPath: dist('payload-converter.js'),
   // Loaded once per worker thread instead of once per workflow: they hold no state of a workflow, and
   // building their validators takes longer than all else that an item does.
-  preloadModules: [dist('spec.js'), dist('schema.js'), dist('report-message.js')],
+  preloadModules: [
+    dist('spec.js'),
+    dist('control-message.js'),
+    dist('schema.js'),
+    dist('report-message.js'),
+  ],
   logger: { trace() {}, debug() {}, info() {}, warn: console.warn, error: console.error },
 });
 await writeFile(dist('workflow-bundle.js'), code);

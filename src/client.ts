@@ -10,6 +10,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { UpdateDefinition } from '@temporalio/common';
 import { literally } from './input/template.js';
 import {
   ApplicationFailure,
@@ -19,6 +20,7 @@ import {
   WorkflowFailedError,
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client';
 import {
   type ExternalTask,
@@ -37,11 +39,14 @@ import { serverConnection, storeLocation, taskQueue } from './config.js';
 import { dataConverter } from './data-converter.js';
 import {
   type AgentSpec,
+  type ControlAnswer,
   type ItemStatus,
   type JobSpec,
   type JobSummary,
   type Json,
   type ReportAnswer,
+  type ReportError,
+  type SettingsChange,
   clip,
   jobIdProblem,
   isProcess,
@@ -50,8 +55,12 @@ import {
   INVALID_INPUT_FAILURE,
   JOB_WORKFLOW,
   SUMMARY_MEMO,
+  cancelItemUpdate,
   itemWorkflowId,
+  pauseUpdate,
   reportUpdate,
+  resumeUpdate,
+  setUpdate,
   stopSignal,
 } from './messages.js';
 import { exportRows } from './output/export.js';
@@ -101,6 +110,26 @@ export class ServerUnreachable extends Error {
 /** The job was refused when it opened its input; nothing was started. */
 export class JobRefused extends Error {
   override name = 'JobRefused';
+}
+
+/** What was asked of a job is not granted, and nothing was changed. */
+export class ControlRefused extends Error {
+  override name = 'ControlRefused';
+  readonly errors: ReportError[];
+
+  constructor(errors: ReportError[]) {
+    super(
+      errors
+        .map(({ path, message }) => (path ? `${path.slice(1)}: ${message}` : message))
+        .join('; '),
+    );
+    this.errors = errors;
+  }
+}
+
+/** The job runs, and no worker has taken in time what was asked of it. */
+export class JobUnattended extends Error {
+  override name = 'JobUnattended';
 }
 
 /** The job was terminated, and so has no summary. */
@@ -279,6 +308,7 @@ function settled(message: string): ReportAnswer {
 }
 
 const WATCH_INTERVAL_MS = 1000;
+const CONTROL_TIMEOUT_MS = 30_000;
 const LIST_CONCURRENCY = 16;
 
 /** One job. */
@@ -379,6 +409,30 @@ export class JobHandle {
     await this.#handle().signal(stopSignal, reason === undefined ? {} : { reason });
   }
 
+  /**
+   * Changes settings of the job while it runs. Rows that run are not touched: a lower concurrency is
+   * reached as they end.
+   * @throws {ControlRefused}; {@link JobUnattended}; `WorkflowNotFoundError` where the job has ended.
+   */
+  async set(change: SettingsChange): Promise<void> {
+    await this.#ask(setUpdate, change);
+  }
+
+  /** Starts no more rows until {@link resume}; those that run go on. @throws as {@link set}. */
+  async pause(reason?: string): Promise<void> {
+    await this.#ask(pauseUpdate, { reason });
+  }
+
+  /** Starts rows again, whatever kept the job from that. @throws as {@link set}. */
+  async resume(): Promise<void> {
+    await this.#ask(resumeUpdate);
+  }
+
+  /** Ends the agent of one item, or has it never started: the row is `cancelled`. @throws as {@link set}. */
+  async cancelItem(itemId: string): Promise<void> {
+    await this.#ask(cancelItemUpdate, { item_id: itemId });
+  }
+
   /** Ends the job with its agents. Also ends what items a terminated job has left behind. */
   async cancel(): Promise<void> {
     const { status } = await this.#handle().describe();
@@ -451,6 +505,24 @@ export class JobHandle {
    */
   async task(itemId: string): Promise<ExternalTask | undefined> {
     return externalTask(this.#client, this.jobId, itemId);
+  }
+
+  async #ask(
+    update: UpdateDefinition<ControlAnswer, [unknown]>,
+    message: object = {},
+  ): Promise<void> {
+    let answer: ControlAnswer;
+    try {
+      answer = await this.#client.withDeadline(Date.now() + CONTROL_TIMEOUT_MS, () =>
+        this.#handle().executeUpdate(update, { args: [message] }),
+      );
+    } catch (error) {
+      if (!(error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)) throw error;
+      throw new JobUnattended(
+        `no worker has answered for job ${this.jobId} within ${CONTROL_TIMEOUT_MS / 1000} s, and nothing was changed. To start one: agent-jobs worker`,
+      );
+    }
+    if (!answer.accepted) throw new ControlRefused(answer.errors);
   }
 
   #handle() {

@@ -244,10 +244,25 @@ export interface Counts {
 
 export type Verdict = 'succeeded' | 'partial' | 'failed' | 'stopped' | 'cancelled';
 
-/** Why a job starts no more rows. */
-export interface StopRequest {
+/** Why no rows are started for now. */
+export interface Pause {
   reason: string;
+  /** ISO 8601. */
+  since: string;
+  /** ISO 8601; null where only a person ends it. */
+  until: string | null;
 }
+
+/** What can be changed of a job that runs; what is not named stays as it is. */
+export interface SettingsChange {
+  /** Items in flight at once, 1–1000. */
+  max_concurrency?: number | undefined;
+  /** Seconds one agent may run: of rows that start from then on. */
+  max_runtime_seconds?: number | undefined;
+}
+
+/** What an operator's request is answered. */
+export type ControlAnswer = { accepted: true } | { accepted: false; errors: ReportError[] };
 
 /** A failed item as shown in progress and summary. */
 export interface FailureSample {
@@ -261,10 +276,13 @@ export interface JobProgress extends Counts {
   /** Of the rows that have ended; null where no agent has told. */
   usage: Usage | null;
   job_id: string;
-  state: 'opening' | 'running' | 'stopping' | 'cancelling' | 'exporting' | 'closed';
+  state: 'opening' | 'running' | 'paused' | 'stopping' | 'cancelling' | 'exporting' | 'closed';
   total: number;
   pending: number;
   running: number;
+  max_concurrency: number;
+  /** Set where no rows are started for now; those that run go on. */
+  paused: Pause | null;
   /** Rows ended per second over the last minute or so; null until known. */
   rows_per_second: number | null;
   /** Seconds to the end at that rate; null until known. */

@@ -4,7 +4,7 @@
  */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import { defineSearchAttributeKey } from '@temporalio/common';
-import type { JobProgress, Json, ReportAnswer } from './job.js';
+import type { ControlAnswer, JobProgress, Json, ReportAnswer } from './job.js';
 
 export const JOB_WORKFLOW = 'agentJob';
 export const ITEM_WORKFLOW = 'agentJobItem';
@@ -15,6 +15,16 @@ export const reportSignal = defineSignal<[unknown]>('report_agent_job_result');
 export const reportUpdate = defineUpdate<ReportAnswer, [unknown]>('report_agent_job_result');
 /** To a job: start no more rows, let running ones end. The payload is `{ reason? }` or nothing. */
 export const stopSignal = defineSignal<[unknown?]>('stop');
+/** As {@link stopSignal}, and answers. */
+export const stopUpdate = defineUpdate<ControlAnswer, [unknown]>('stop');
+/** To a job: changes its settings. The payload is a `SettingsChange`. */
+export const setUpdate = defineUpdate<ControlAnswer, [unknown]>('set');
+/** To a job: start no more rows until it is resumed. The payload is `{ reason? }` or nothing. */
+export const pauseUpdate = defineUpdate<ControlAnswer, [unknown]>('pause');
+/** To a job: start rows again, whatever kept it from that. There need not be a payload. */
+export const resumeUpdate = defineUpdate<ControlAnswer, [unknown]>('resume');
+/** To a job: end the agent of an item, or do not start it. The payload is `{ item_id }`. */
+export const cancelItemUpdate = defineUpdate<ControlAnswer, [unknown]>('cancel_item');
 /** To a job. */
 export const progressQuery = defineQuery<JobProgress>('progress');
 /** To an item: what is to be done, and how it stands. */

@@ -63,7 +63,14 @@ const preset = z.strictObject({
 const external = z.strictObject({ external: z.literal(true) });
 const activity = z.strictObject({ activity: text, task_queue: text });
 
+/** Settings that can also be changed while the job runs. */
+export const changeableSettings = {
+  max_concurrency: z.int().min(1).max(MAX_CONCURRENCY).optional(),
+  max_runtime_seconds: seconds(0.1, 7 * 86_400).optional(),
+};
+
 const spec = z.strictObject({
+  ...changeableSettings,
   csv_path: absolutePath,
   // A key of no other job's, and no path out of a folder.
   input_key: z
@@ -94,8 +101,6 @@ const spec = z.strictObject({
   output_csv_path: absolutePath.regex(/\.(csv|jsonl)$/i, 'must end in .csv or .jsonl').optional(),
   overwrite: z.boolean().optional(),
   output_schema: z.union([z.record(z.string(), z.json()), z.boolean()]).optional(),
-  max_concurrency: z.int().min(1).max(MAX_CONCURRENCY).optional(),
-  max_runtime_seconds: seconds(0.1, 7 * 86_400).optional(),
   max_attempts: z.int().min(1).max(100).optional(),
   report_grace_seconds: seconds(0, 3600).optional(),
   exit_grace_seconds: seconds(0, 3600).optional(),

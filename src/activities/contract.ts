@@ -36,6 +36,10 @@ export interface ControlActivities {
   openInput(job: { job_id: string; spec: JobSpec }): Promise<OpenedInput>;
   /** Item IDs of rows `from`, `from + 1`, …: at least one, at most `count`. */
   listItems(page: JobRef & { from: number; count: number }): Promise<string[]>;
+  /** The item IDs of some rows, in their order. */
+  itemIds(rows: JobRef & { rows: number[] }): Promise<string[]>;
+  /** The row of an item; null where there is none of this ID. */
+  rowOf(item: JobRef & { item_id: string }): Promise<number | null>;
   /** Writes a batch of outcomes. The same batch number is the same batch. */
   appendOutcomes(
     batch: JobRef & { batch: number; counts: Counts; outcomes: RowOutcome[] },

@@ -30,7 +30,8 @@ export function createControlActivities(deps: {
   const watch = new ItemWatch(client);
 
   async function executionsOf({ items, ...ref }: ItemsInFlight) {
-    const itemIds = await itemIdsOf(await jobs.stored(ref), items);
+    const rows = items.map(([row]) => row);
+    const itemIds = await itemIdsOf(await jobs.stored(ref), rows);
     return items.map(([row_index, runId], n) => {
       const item_id = itemIds[n]!;
       return { row_index, item_id, workflowId: itemWorkflowId(ref.job_id, item_id), runId };
@@ -65,6 +66,14 @@ export function createControlActivities(deps: {
       const page = await stored.page(Math.floor(from / PAGE_ROWS));
       const first = from % PAGE_ROWS;
       return page.slice(first, first + count).map(({ item_id }) => item_id);
+    },
+
+    async itemIds({ rows, ...ref }) {
+      return itemIdsOf(await jobs.stored(ref), rows);
+    },
+
+    async rowOf({ item_id, ...ref }) {
+      return (await (await jobs.stored(ref)).rowOf(item_id)) ?? null;
     },
 
     async appendOutcomes({ batch, counts, outcomes, ...ref }) {
@@ -148,14 +157,14 @@ function beat(): NodeJS.Timeout {
 }
 
 /** The item IDs, in the same order; each page is read once. */
-async function itemIdsOf(stored: StoredJob, items: ItemsInFlight['items']): Promise<string[]> {
+async function itemIdsOf(stored: StoredJob, rows: number[]): Promise<string[]> {
   const pages = new Map<number, PageRow[]>();
   const itemIds: string[] = [];
-  for (const [row] of items) {
-    const page = Math.floor(row / PAGE_ROWS);
-    let rows = pages.get(page);
-    if (rows === undefined) pages.set(page, (rows = await stored.page(page)));
-    itemIds.push(rows[row % PAGE_ROWS]!.item_id);
+  for (const row of rows) {
+    const number = Math.floor(row / PAGE_ROWS);
+    let page = pages.get(number);
+    if (page === undefined) pages.set(number, (page = await stored.page(number)));
+    itemIds.push(page[row % PAGE_ROWS]!.item_id);
   }
   return itemIds;
 }

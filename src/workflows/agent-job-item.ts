@@ -73,13 +73,14 @@ export async function agentJobItem(input: ItemInput): Promise<Outcome> {
     job_id: input.job_id,
     item_id: input.item_id,
     row_index: input.row_index,
-    attempt: 1,
+    attempt: input.after?.attempt ?? 1,
     run: 0,
     deadline: null,
     reported: false,
     refused_reports: [],
     ...(input.output_schema === undefined ? {} : { output_schema: input.output_schema }),
   };
+  inbox.run = input.after?.run ?? 0;
   const tally = new ItemTally();
   let stopSent: Promise<void> | undefined;
 

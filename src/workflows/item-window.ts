@@ -4,6 +4,7 @@ import {
   ChildWorkflowFailure,
   ParentClosePolicy,
   condition,
+  getExternalWorkflowHandle,
   isCancellation,
   proxyActivities,
   rootCause,
@@ -17,7 +18,7 @@ import { clip } from '../job.js';
 import { ITEM_WORKFLOW, ROW_MEMO, itemWorkflowId, jobIdAttribute } from '../messages.js';
 import type { agentJobItem } from './agent-job-item.js';
 import type { ItemInput } from './item-input.js';
-import type { JobState } from './job-state.js';
+import type { JobState, QueuedRow } from './job-state.js';
 import type { Row } from './row-source.js';
 
 /** Long polls of the server are limited, and the end of one item must not restart them all. */
@@ -32,32 +33,34 @@ const { awaitItems, cancelItems } = proxyActivities<ControlActivities>({
   retry: { maximumInterval: '10 seconds' },
 });
 
-/** Called once for each item that has settled. */
-export type OnSettled = (item: { row_index: number; item_id: string; outcome: Outcome }) => void;
+/** What becomes of items; each ends in one of these ways, once. */
+export interface ItemEvents {
+  onSettled(item: { row_index: number; item_id: string; outcome: Outcome }): void;
+  /** The item is to be started again. */
+  onPutBack(row: QueuedRow, itemId: string): void;
+  /** Something else has changed. */
+  onChange(): void;
+}
 
 /**
  * The items in flight: own children, whose end arrives as an event, and items adopted from the run
  * before this one, whose end an activity waits for. Each settles exactly once.
  */
 export class ItemWindow {
-  /** Items to start again, because the server no longer knows those runs. */
-  readonly redo: (Row & { run_id: string })[] = [];
   readonly #job: JobRef;
   readonly #state: JobState;
-  readonly #onSettled: OnSettled;
-  readonly #onChange: () => void;
+  readonly #events: ItemEvents;
   readonly #started = new Map<number, string>();
   readonly #adopted = new Set<number>();
   readonly #children = new CancellationScope();
-  #starting = 0;
+  readonly #starting = new Set<number>();
   #held = false;
   #lastHeldAt = 0;
 
-  constructor(job: JobRef, state: JobState, onSettled: OnSettled, onChange: () => void) {
+  constructor(job: JobRef, state: JobState, events: ItemEvents) {
     this.#job = job;
     this.#state = state;
-    this.#onSettled = onSettled;
-    this.#onChange = onChange;
+    this.#events = events;
     for (const [row, runId] of state.in_flight) this.#started.set(row, runId);
     for (let from = 0; from < state.in_flight.length; from += ADOPTION_CHUNK) {
       void this.#adopt(state.in_flight.slice(from, from + ADOPTION_CHUNK));
@@ -66,12 +69,16 @@ export class ItemWindow {
 
   /** Slots taken. */
   get size(): number {
-    return this.#starting + this.#started.size;
+    return this.#starting.size + this.#started.size;
   }
 
   /** Items asked for whose start is not known yet: a job must not continue as new before it is. */
   get starting(): number {
-    return this.#starting;
+    return this.#starting.size;
+  }
+
+  has(rowIndex: number): boolean {
+    return this.#starting.has(rowIndex) || this.#started.has(rowIndex);
   }
 
   /** Items that end from here on do not settle, so that what the next run is given stays as it is. */
@@ -91,13 +98,20 @@ export class ItemWindow {
 
   /** What the next run is given: it adopts those that run, and finds closed those that have ended. */
   handOver(): JobState['in_flight'] {
-    const redo = this.redo.map(({ row_index, run_id }) => [row_index, run_id] as const);
-    return [...this.#started, ...redo].map(([row, runId]) => [row, runId]);
+    return [...this.#started];
   }
 
-  start({ row_index, item_id }: Row): void {
-    this.#starting += 1;
-    void this.#run(row_index, item_id);
+  start(row: Row): void {
+    this.#starting.add(row.row_index);
+    void this.#run(row);
+  }
+
+  /** Asks one item to end, which then settles as usual. @returns once the server has the request. */
+  async cancelItem({ row_index, item_id }: Row): Promise<void> {
+    // The server refuses to cancel what it has not started.
+    await condition(() => !this.#starting.has(row_index));
+    if (!this.#started.has(row_index)) return;
+    await getExternalWorkflowHandle(itemWorkflowId(this.#job.job_id, item_id)).cancel();
   }
 
   /** Asks all items in flight to end; those that do settle as usual. */
@@ -116,7 +130,7 @@ export class ItemWindow {
     }
   }
 
-  async #run(rowIndex: number, itemId: string): Promise<void> {
+  async #run({ row_index: rowIndex, item_id: itemId, again }: Row): Promise<void> {
     const { settings, search_attributes } = this.#state;
     const { agent, limits, output_schema } = settings;
     const input: ItemInput = {
@@ -126,6 +140,7 @@ export class ItemWindow {
       agent,
       limits,
       ...(output_schema === undefined ? {} : { output_schema }),
+      ...(again !== undefined && { after: { attempt: again[1], run: again[2] } }),
     };
     let child;
     try {
@@ -144,15 +159,15 @@ export class ItemWindow {
         }),
       );
     } catch (error) {
-      this.#starting -= 1;
+      this.#starting.delete(rowIndex);
       // Cancelled before it began: the row stays pending.
       if (!isCancellation(error)) this.#notStarted(rowIndex, itemId, error);
-      this.#onChange();
+      this.#events.onChange();
       return;
     }
-    this.#starting -= 1;
+    this.#starting.delete(rowIndex);
     this.#started.set(rowIndex, child.firstExecutionRunId);
-    this.#onChange();
+    this.#events.onChange();
     let outcome;
     try {
       outcome = await child.result();
@@ -187,14 +202,7 @@ export class ItemWindow {
       await this.#released();
       for (const { row_index, item_id, outcome } of ended)
         this.#settle(row_index, item_id, outcome);
-      for (const [row_index, item_id] of gone) {
-        const run_id = this.#started.get(row_index);
-        if (run_id === undefined) continue;
-        this.#started.delete(row_index);
-        this.#adopted.delete(row_index);
-        this.redo.push({ row_index, item_id, run_id });
-      }
-      if (gone.length > 0) this.#onChange();
+      for (const [row_index, item_id] of gone) this.#putBack([row_index, 1, 0], item_id);
       waiting = waiting.filter(([row]) => this.#started.has(row));
     }
   }
@@ -207,9 +215,17 @@ export class ItemWindow {
   }
 
   #settle(row_index: number, item_id: string, outcome: Outcome): void {
-    if (!this.#started.delete(row_index)) return;
-    this.#adopted.delete(row_index);
-    this.#onSettled({ row_index, item_id, outcome });
+    if (this.#leave(row_index)) this.#events.onSettled({ row_index, item_id, outcome });
+  }
+
+  #putBack(row: QueuedRow, itemId: string): void {
+    if (this.#leave(row[0])) this.#events.onPutBack(row, itemId);
+  }
+
+  /** @returns whether the item was still there. */
+  #leave(rowIndex: number): boolean {
+    this.#adopted.delete(rowIndex);
+    return this.#started.delete(rowIndex);
   }
 }
 

@@ -6,6 +6,7 @@ import {
   type JobSettings,
   type JobSummary,
   type Outcome,
+  type Pause,
   type Usage,
   type Verdict,
   MAX_FAILURE_SAMPLES,
@@ -13,6 +14,9 @@ import {
   clip,
   ended,
 } from '../job.js';
+
+/** A row that is to be started again, with the attempt and the run that its item begins after. */
+export type QueuedRow = [row_index: number, attempt: number, run: number];
 
 /**
  * What a job carries from one run to the next when it continues as new: counts, settings, row
@@ -30,6 +34,12 @@ export interface JobState {
   counts: Counts;
   /** Items that have started and not settled, with their first run ID. */
   in_flight: [row_index: number, run_id: string][];
+  /** Rows to be started before the next one. */
+  queue: QueuedRow[];
+  /** Rows after the next one that have an outcome already, and are not started. */
+  skipped: number[];
+  /** Set by a person. */
+  paused: Pause | null;
   /** The next batch of outcomes. */
   next_batch: number;
   stop_reason: string | null;
@@ -50,6 +60,9 @@ export function newState(settings: JobSettings, startedAt: Date): JobState {
     next_row: 0,
     counts: { completed: 0, failed: 0, cancelled: 0 },
     in_flight: [],
+    queue: [],
+    skipped: [],
+    paused: null,
     next_batch: 0,
     stop_reason: null,
     failures: [],
@@ -86,23 +99,22 @@ export function sample(state: JobState, nowMs: number): void {
   state.samples = [...state.samples, next].slice(-MAX_SAMPLES);
 }
 
-/** What is known of a job before its input is open. */
-export interface JobSoFar {
-  jobId: string;
-  startedAt: Date;
+/** How the job stands, as only its running workflow knows. */
+export interface Standing {
   phase: JobProgress['state'];
-  stopReason: string | null;
+  /** Items in flight. */
+  running: number;
+  paused: Pause | null;
 }
 
 export function progressOf(
-  { jobId, startedAt, phase, stopReason }: JobSoFar,
-  state: JobState | undefined,
-  running: number,
+  jobId: string,
+  state: JobState,
+  { phase, running, paused }: Standing,
 ): JobProgress {
-  const counts = state?.counts ?? { completed: 0, failed: 0, cancelled: 0 };
-  const total = state?.total ?? 0;
+  const { total, counts, settings } = state;
   const left = total - ended(counts);
-  const rate = state === undefined ? null : rateOf(state);
+  const rate = rateOf(state);
   return {
     job_id: jobId,
     state: phase,
@@ -110,13 +122,15 @@ export function progressOf(
     ...counts,
     running,
     pending: left - running,
+    max_concurrency: settings.max_concurrency,
+    paused,
     rows_per_second: rate,
     eta_seconds: rate !== null && rate > 0 ? left / rate : null,
-    stop_reason: stopReason,
-    last_failures: state?.failures ?? [],
-    usage: state?.usage ?? null,
-    output_csv_path: state?.settings.output_csv_path ?? '',
-    started_at: state?.started_at ?? startedAt.toISOString(),
+    stop_reason: state.stop_reason,
+    last_failures: state.failures,
+    usage: state.usage,
+    output_csv_path: settings.output_csv_path,
+    started_at: state.started_at,
   };
 }
 
