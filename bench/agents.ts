@@ -1,8 +1,15 @@
 /** The agents of both, which start nothing: they report at once, or after the seconds that an item's ID names. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { heartbeat } from '@temporalio/activity';
 import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import type { AgentActivities } from '../src/activities/contract.js';
+
+/** As of an agent worker. */
+const HEARTBEAT_MS = 5000;
+
+// Ends with the bench, however that ends.
+process.once('disconnect', () => process.exit(1));
 
 const address = process.env['TEMPORAL_ADDRESS']!;
 const client = new Client({ connection: await Connection.connect({ address }) });
@@ -11,9 +18,14 @@ const signal = (workflowId: string, name: string, report: object) =>
 
 /** In place of an agent worker's, which starts a process. */
 const runAgent: AgentActivities['runAgent'] = async ({ job_id, item_id, run }) => {
-  await delay(1000 * Number(item_id.split('_')[1]));
-  const report = { result: 1, job_id, item_id, run };
-  await signal(`${job_id}/${item_id}`, 'report_agent_job_result', report);
+  const alive = setInterval(heartbeat, HEARTBEAT_MS);
+  try {
+    await delay(1000 * Number(item_id.split('_')[1]));
+    const report = { result: 1, job_id, item_id, run };
+    await signal(`${job_id}/${item_id}`, 'report_agent_job_result', report);
+  } finally {
+    clearInterval(alive);
+  }
   return { kind: 'exited', exit_code: 0, signal: null, last_line: '' };
 };
 

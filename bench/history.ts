@@ -1,41 +1,89 @@
-import { runsOf } from '../test/support/chain.js';
-import type { BenchSite } from './site.js';
+import type { Client } from '@temporalio/client';
 
-/** What a job's own histories came to. */
+/** What a job's own histories come to. */
 export interface ParentHistory {
   runs: number;
-  eventsPerRow: number;
+  /** Of all runs. */
+  events: number;
+  /** Of the run that has the most. */
   longestEvents: number;
   longestMegabytes: number;
   /** The largest input with which it continued as new. */
   inputKilobytes: number;
 }
 
-export async function parentHistory(
-  { client }: BenchSite,
-  jobId: string,
-  rows: number,
-): Promise<ParentHistory> {
-  const runIds = await runsOf(client, jobId);
-  let events = 0;
-  const longest = { events: 0, bytes: 0, input: 0 };
-  for (const [index, runId] of runIds.entries()) {
-    const handle = client.workflow.getHandle(jobId, runId);
-    const { historyLength, historySize = 0 } = await handle.describe();
-    events += historyLength;
-    longest.events = Math.max(longest.events, historyLength);
-    longest.bytes = Math.max(longest.bytes, historySize);
-    if (index === 0) continue;
-    const { events: first } = await handle.fetchHistory();
-    const payloads = first?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? [];
-    const bytes = payloads.reduce((sum, { data }) => sum + (data?.length ?? 0), 0);
-    longest.input = Math.max(longest.input, bytes);
-  }
-  return {
-    runs: runIds.length,
-    eventsPerRow: events / rows,
-    longestEvents: longest.events,
-    longestMegabytes: longest.bytes / 1e6,
-    inputKilobytes: longest.input / 1000,
+const CLOSE_EVENT = 2;
+
+/** Goes through the runs of a job while they come, without reading a history whole. */
+export class HistoryWalk {
+  readonly #client: Client;
+  readonly #jobId: string;
+  /** Of the runs that are over. */
+  #closed: ParentHistory = {
+    runs: 0,
+    events: 0,
+    longestEvents: 0,
+    longestMegabytes: 0,
+    inputKilobytes: 0,
   };
+  /** The first run that was not yet over. */
+  #runId: string | undefined;
+
+  constructor(client: Client, jobId: string) {
+    this.#client = client;
+    this.#jobId = jobId;
+  }
+
+  /** All runs up to now. */
+  async now(): Promise<ParentHistory> {
+    this.#runId ??= await this.#firstRun();
+    for (;;) {
+      const { workflow } = this.#client;
+      const run = await workflow.getHandle(this.#jobId, this.#runId).describe();
+      const { runs, events, ...largest } = this.#closed;
+      const upToThis = {
+        runs: runs + 1,
+        events: events + run.historyLength,
+        longestEvents: Math.max(largest.longestEvents, run.historyLength),
+        longestMegabytes: Math.max(largest.longestMegabytes, (run.historySize ?? 0) / 1e6),
+        inputKilobytes: Math.max(
+          largest.inputKilobytes,
+          runs === 0 ? 0 : (await this.#inputBytes(this.#runId)) / 1000,
+        ),
+      };
+      if (run.status.name !== 'CONTINUED_AS_NEW') return upToThis;
+      this.#closed = upToThis;
+      this.#runId = await this.#runAfter(this.#runId);
+    }
+  }
+
+  async #firstRun(): Promise<string> {
+    const { raw } = await this.#client.workflow.getHandle(this.#jobId).describe();
+    return raw.workflowExecutionInfo!.firstRunId!;
+  }
+
+  async #inputBytes(runId: string): Promise<number> {
+    const [started] = await this.#events(runId, { maximumPageSize: 1 });
+    const payloads = started?.workflowExecutionStartedEventAttributes?.input?.payloads ?? [];
+    return payloads.reduce((bytes, { data }) => bytes + (data?.length ?? 0), 0);
+  }
+
+  async #runAfter(runId: string): Promise<string> {
+    const events = await this.#events(runId, { historyEventFilterType: CLOSE_EVENT });
+    const next = events.at(-1)?.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId;
+    if (!next) throw new Error(`${this.#jobId}: run ${runId} does not tell which one follows it`);
+    return next;
+  }
+
+  async #events(
+    runId: string,
+    part: { maximumPageSize?: number; historyEventFilterType?: typeof CLOSE_EVENT },
+  ) {
+    const { history } = await this.#client.workflowService.getWorkflowExecutionHistory({
+      namespace: this.#client.options.namespace,
+      execution: { workflowId: this.#jobId, runId },
+      ...part,
+    });
+    return history?.events ?? [];
+  }
 }

@@ -1,155 +1,107 @@
 /**
- * `npm run bench`: measures against the bare minimum on the same server, and writes `RESULTS.md`.
- * `npm run bench -- --short` does each figure once with few rows, for the shape of what comes out.
+ * `npm run bench`: measures against the bare minimum on the same server. After each section, it writes what
+ * there is so far: `RESULTS.md`, `results.json`, and `chart.svg`.
  */
-import { cpus, totalmem } from 'node:os';
-import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { parentHistory } from './history.js';
-import { bareLatencies, ourLatencies, waiting } from './latency.js';
-import { peakMegabytes } from './processes.js';
-import { BenchSite, itemId } from './site.js';
-import { slotUse } from './slots.js';
-import { median, percentile } from './statistics.js';
-import { type Pass, barePass, ourPass } from './throughput.js';
+import { parseArgs } from 'node:util';
+import { clip } from '../src/job.js';
+import type { Curve } from './chart.js';
+import { type Figure, Results, SECTIONS, type Section, shown } from './results.js';
+import { FULL, MEASURES, SHORT } from './sections.js';
+import { BenchSite } from './site.js';
+import { barePass, ourPass } from './throughput.js';
 
-const short = process.argv.includes('--short');
-const REPEATS = short ? 1 : 3;
-const ROWS = short ? 40 : Number(process.env['BENCH_ROWS'] ?? 1000);
-const MANY_ROWS = short ? 80 : Number(process.env['BENCH_MANY_ROWS'] ?? 10_000);
+const HELP = `npm run bench -- [--short] [--only SECTION,…] [--output FOLDER]
 
-interface Figure {
-  what: string;
-  target: string;
-  measured: string;
+  --short   each figure once, with few rows: for the shape of what comes out, which is kept only in --output
+  --only    these sections alone, of ${SECTIONS.join(', ')};
+            those that were measured before stay in the results
+  --output  where the results go (default: bench)
+
+BENCH_ROWS (1000) and BENCH_MANY_ROWS (100000, which takes an hour) are the rows of the full form.`;
+
+const { values: options } = parseArgs({
+  options: {
+    short: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    output: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+});
+if (options.help) {
+  console.log(HELP);
+  process.exit(0);
+}
+const size = options.short ? SHORT : FULL;
+const wanted = sectionsOf(options.only);
+const folder =
+  options.output ?? (options.short ? undefined : fileURLToPath(new URL('.', import.meta.url)));
+const results = await Results.open(folder, options.only !== undefined);
+
+let site: Promise<BenchSite> | undefined;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void closed().finally(() => process.exit(1)));
 }
 
-const figures: Figure[] = [];
-function tell(what: string, target: string, measured: string): void {
-  figures.push({ what, target, measured });
-  console.log(`${what}: ${measured} (target: ${target})`);
-}
+let failed = false;
+for (const section of wanted) await measure(section);
+await closed();
+console.log(`\n${await results.text()}`);
+// Whatever still waits for what has failed is not waited for.
+process.exit(failed ? 1 : 0);
 
-const ratio = (value: number) => value.toFixed(2);
-
-const site = await BenchSite.open();
-try {
+async function opened(): Promise<BenchSite> {
+  if (site !== undefined) return site;
+  site = BenchSite.open();
+  const opened = await site;
   // What is done first of all is not what is measured.
-  await barePass(site, 64, 64);
-  await ourPass(site, 64, 64);
-  await throughput();
-  await latency();
-  await growth();
-  await slots();
-  await atOnce();
-} finally {
-  await site.close();
-}
-if (!short) await writeFile(fileURLToPath(new URL('RESULTS.md', import.meta.url)), report());
-
-async function throughput(): Promise<void> {
-  const pairs: { ours: Pass; bare: Pass }[] = [];
-  for (let n = 0; n < REPEATS; n += 1) {
-    const bare = await barePass(site, ROWS, 64);
-    pairs.push({ bare, ours: await ourPass(site, ROWS, 64) });
-  }
-  const ratios = (part: keyof Pass) =>
-    ratio(median(pairs.map(({ ours, bare }) => ours[part] / bare[part])));
-  const middle = median(pairs.map(({ ours }) => ours.rowsPerSecond)).toFixed(1);
-  const rows = `${ROWS} rows, 64 in flight`;
-  const per = 'of the bare minimum';
-  tell(`rows per second, ${rows}, ${per}`, '≥ 0.9', `${ratios('rowsPerSecond')} (${middle}/s)`);
-  tell(`worker CPU per row, ${rows}, ${per}`, '≤ 1.2', ratios('workerCpu'));
-  tell(`server CPU per row, ${rows}, ${per}`, '≤ 1.2', ratios('serverCpu'));
+  const warm = options.short ? 16 : 64;
+  await barePass(opened, warm, 64);
+  await ourPass(opened, warm, 64);
+  return opened;
 }
 
-async function latency(): Promise<void> {
-  const bare: number[] = [];
-  const ours: number[] = [];
-  for (let n = 0; n < REPEATS; n += 1) {
-    bare.push(...(await bareLatencies(site, ROWS / 4, 8)));
-    ours.push(...(await ourLatencies(site, ROWS / 4, 8)));
-  }
-  for (const share of [0.5, 0.99]) {
-    const [a, b] = [percentile(ours, share), percentile(bare, share)];
-    const what = `report to final, p${100 * share}, 8 in flight, of the bare minimum`;
-    tell(what, '≤ 1.2', `${ratio(a / b)} (${a.toFixed(0)} ms)`);
+/** Ends all that was started, also while it still starts. */
+async function closed(): Promise<void> {
+  const opened = await site?.catch(() => undefined);
+  site = undefined;
+  await opened?.close();
+}
+
+async function measure(section: Section): Promise<void> {
+  const figures: Figure[] = [];
+  let curve: Curve | undefined;
+  const soFar = () => ({ figures, ...(curve && { curve }) });
+  const tell = (figure: Figure) => {
+    figures.push(figure);
+    console.log(`${figure.what}: ${shown(figure)} (target: ${figure.target})`);
+  };
+  const keep = async (reached: Curve) => {
+    curve = reached;
+    const { rows = 0, rowsPerSecond = 0 } = reached.points.at(-1) ?? {};
+    const failure = `ended after ${rows} of ${reached.rows} rows, at ${rowsPerSecond.toFixed(1)} rows/s`;
+    await results.keep(section, { ...soFar(), failure });
+  };
+  try {
+    await MEASURES[section]({ site: await opened(), size, tell, keep });
+    await results.keep(section, soFar());
+  } catch (error) {
+    failed = true;
+    const reason = error instanceof Error ? error.message : String(error);
+    console.error(`${section} failed: ${reason}`);
+    await results.keep(section, { ...soFar(), failure: clip(reason.replaceAll('\n', ' '), 300) });
+    // What it has left running is not to be measured with the next.
+    await closed();
   }
 }
 
-async function growth(): Promise<void> {
-  const few = await ourPass(site, ROWS, 64);
-  const memoryBefore = peakMegabytes(site.worker.pid);
-  const begun = performance.now();
-  const jobId = await site.job({ rows: MANY_ROWS, inFlight: 64, seconds: () => 0 });
-  const many = (1000 * MANY_ROWS) / (performance.now() - begun);
-  const memory = peakMegabytes(site.worker.pid) / memoryBefore;
-  const compared = `${MANY_ROWS} rows over ${ROWS}`;
-  tell(`rows per second, ${compared}`, '≥ 0.9', ratio(many / few.rowsPerSecond));
-  tell(`worker memory, ${compared}`, '≤ 1.25', ratio(memory));
-  const history = await parentHistory(site, jobId, MANY_ROWS);
-  tell('history events of the job per row, 64 in flight', '≤ 4', ratio(history.eventsPerRow));
-  tell(
-    'longest history of a run',
-    '< 10,000 events',
-    `${history.longestEvents} (${history.runs} runs)`,
-  );
-  tell('the same in MB', '< 10', ratio(history.longestMegabytes));
-  tell('input at continue-as-new in KB', '< 100', history.inputKilobytes.toFixed(1));
-}
-
-async function slots(): Promise<void> {
-  const staggered = await slotUse(site, {
-    rows: short ? 40 : 2000,
-    inFlight: short ? 16 : 256,
-    seconds: (row) => 1 + (row % 21) / 10,
-  });
-  const { refillP50, refillP99 } = staggered;
-  const times = `${ratio(refillP99 / refillP50)} (p50 ${refillP50} ms, p99 ${refillP99} ms)`;
-  tell('refill of a slot, p99 over p50, 256 in flight, agents of 1–3 s', '≤ 4', times);
-  tell('mean in flight of the cap, the same', '≥ 0.95', ratio(staggered.meanInFlight));
-  for (const [inFlight, seconds] of short
-    ? [[8, 1]]
-    : [
-        [64, 2],
-        [256, 10],
-      ]) {
-    const rows = 10 * inFlight!;
-    const { ofIdeal } = await slotUse(site, { rows, inFlight: inFlight!, seconds: () => seconds! });
-    tell(
-      `slots kept full, ${inFlight} agents of ${seconds} s, of the ideal`,
-      '≥ 0.95',
-      ratio(ofIdeal),
-    );
+function sectionsOf(only: string | undefined): Section[] {
+  const names = only?.split(',') ?? SECTIONS.filter((name) => !(options.short && name === 'codex'));
+  for (const name of names) {
+    if (!SECTIONS.some((section) => section === name)) {
+      console.error(`There is no section ${name}. There are: ${SECTIONS.join(', ')}`);
+      process.exit(2);
+    }
   }
-}
-
-async function atOnce(): Promise<void> {
-  const rows = short ? 20 : 1000;
-  const job = await site.start({ rows, inFlight: rows });
-  const items = Array.from({ length: rows }, (_, row) =>
-    site.client.workflow.getHandle(`${job.jobId}/${itemId(row)}`),
-  );
-  // All of them, before the first is reported.
-  for (const item of items) await waiting(item);
-  for (const item of items) await item.signal('report_agent_job_result', { result: 1 });
-  const { completed } = await job.result();
-  tell('external items at once in one job', '1000 held, all completed', `${completed} of ${rows}`);
-}
-
-function report(): string {
-  const { model } = cpus()[0]!;
-  const machine = `${cpus().length} cores (${model}), ${Math.round(totalmem() / 2 ** 30)} GB`;
-  const lines = figures.map(
-    ({ what, target, measured }) => `| ${what} | ${target} | ${measured} |`,
-  );
-  return `# Figures
-
-${new Date().toISOString().slice(0, 10)}; ${machine}; Node ${process.versions.node}; the dev server of \`temporal-dev.sh\`.
-Ratios are medians of ${REPEATS} pairs, measured one after the other in one run.
-
-| what | target | measured |
-| --- | --- | --- |
-${lines.join('\n')}
-`;
+  return SECTIONS.filter((section) => names.includes(section));
 }

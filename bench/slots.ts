@@ -1,4 +1,5 @@
-import type { BenchSite } from './site.js';
+import { until } from '../test/support/site.js';
+import type { BenchJob, BenchSite } from './site.js';
 import { percentile, sum } from './statistics.js';
 
 /** How well a job kept its slots full. */
@@ -8,39 +9,64 @@ export interface SlotUse {
   /** Milliseconds from the end of an item to the start of the one that takes its slot. */
   refillP50: number;
   refillP99: number;
-  /** Mean of the items in flight, over the slots, from the first time all were taken to the last start. */
+  /** Mean of the items in flight over the slots, while it was for the job to keep them full. */
   meanInFlight: number;
 }
+
+const LIST_MS = 60_000;
 
 /** A job whose agents take their time, and what its items' start and end tell. */
 export async function slotUse(
   site: BenchSite,
-  job: { rows: number; inFlight: number; seconds: (row: number) => number },
+  job: BenchJob & { seconds: (row: number) => number },
 ): Promise<SlotUse> {
   const jobId = await site.job(job);
-  const starts: number[] = [];
-  const ends: number[] = [];
-  const query = `WorkflowType = 'agentJobItem' AND WorkflowId STARTS_WITH '${jobId}/'`;
-  for await (const { startTime, closeTime } of site.client.workflow.list({ query })) {
-    starts.push(startTime.getTime());
-    ends.push(closeTime!.getTime());
-  }
-  if (starts.length !== job.rows)
-    throw new Error(`${starts.length} items of ${job.rows} are listed`);
-  starts.sort((a, b) => a - b);
-  ends.sort((a, b) => a - b);
-  const refills = starts.slice(job.inFlight).map((start, index) => start - ends[index]!);
+  const { starts, ends } = await until(
+    `all items of ${jobId} are listed`,
+    () => timesOf(site, jobId, job.rows),
+    LIST_MS,
+  );
+  const empty = emptySlots(starts, ends, job.inFlight);
   const agentSeconds = sum(Array.from({ length: job.rows }, (_, row) => job.seconds(row)));
   const took = (ends.at(-1)! - starts[0]!) / 1000;
   return {
     ofIdeal: agentSeconds / job.inFlight / took,
-    refillP50: percentile(refills, 0.5),
-    refillP99: percentile(refills, 0.99),
+    refillP50: percentile(empty, 0.5),
+    refillP99: percentile(empty, 0.99),
     meanInFlight: meanInFlight(starts, ends, job.inFlight) / job.inFlight,
   };
 }
 
-function meanInFlight(starts: number[], ends: number[], inFlight: number): number {
+/** When the items started and ended, in order, by the server's clock; undefined where it lists not all yet. */
+async function timesOf({ client }: BenchSite, jobId: string, rows: number) {
+  const starts: number[] = [];
+  const ends: number[] = [];
+  const query = `WorkflowType = 'agentJobItem' AND WorkflowId STARTS_WITH '${jobId}/' AND CloseTime IS NOT NULL`;
+  for await (const { startTime, closeTime } of client.workflow.list({ query })) {
+    starts.push(startTime.getTime());
+    ends.push(closeTime!.getTime());
+  }
+  const ascending = (a: number, b: number) => a - b;
+  return ends.length === rows
+    ? { starts: starts.sort(ascending), ends: ends.sort(ascending) }
+    : undefined;
+}
+
+/**
+ * How long each slot was empty that was filled again, in order of the starts. The slot that has been empty
+ * for longest is filled first: whichever item takes a slot, and whichever run of the job starts it, the
+ * start after the first `inFlight` ones is made possible by the first end, and so on.
+ * @param starts in ascending order, as are `ends`.
+ */
+export function emptySlots(starts: number[], ends: number[], inFlight: number): number[] {
+  return starts.slice(inFlight).map((start, index) => start - ends[index]!);
+}
+
+/**
+ * Time-weighted, from the end of the ramp-up, which is the start of the item that could take the last slot,
+ * to the last start: before, slots cannot all be full; afterwards, nothing is left to fill them.
+ */
+export function meanInFlight(starts: number[], ends: number[], inFlight: number): number {
   const from = starts[inFlight - 1]!;
   const to = starts.at(-1)!;
   const within = (time: number) => Math.min(Math.max(time, from), to);

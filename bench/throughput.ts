@@ -17,8 +17,8 @@ export async function ourPass(site: BenchSite, rows: number, inFlight: number): 
 
 export async function barePass(site: BenchSite, rows: number, inFlight: number): Promise<Pass> {
   return measured(site, site.bare.pid, rows, async () => {
-    const { handle } = await site.bareJob({ rows, inFlight, external: false });
-    await handle.result();
+    const { ended } = await site.bareJob({ rows, inFlight, external: false });
+    await ended();
   });
 }
 

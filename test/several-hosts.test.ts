@@ -4,12 +4,13 @@
  */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { stringify } from 'csv-stringify/sync';
 import { AgentJobs, type JobSummary } from '../src/client.js';
 import { RunningCli, cli } from './support/cli.js';
+import { hostOf, started } from './support/host.js';
 import { S3Server } from './support/s3-server.js';
 import { AGENT, Site, type Step, readOutput, until } from './support/site.js';
 import { WorkerProcess } from './support/worker-process.js';
@@ -29,31 +30,11 @@ after(async () => {
   await site.close();
 });
 
-/** What one host has: a folder of its own, and no job store in it. */
-async function host(name: string): Promise<{ cwd: string; env: NodeJS.ProcessEnv }> {
-  const cwd = join(site.folder, 'hosts', name);
-  await mkdir(cwd, { recursive: true, mode: 0o700 });
-  const env: NodeJS.ProcessEnv = {
-    ...site.processEnv,
-    ...s3.env,
-    HOME: cwd,
-    XDG_STATE_HOME: join(cwd, 'state'),
-  };
-  delete env['AGENT_JOBS_STORE'];
-  return { cwd, env };
-}
+const host = (name: string) => hostOf(site, s3, name);
 
 async function worker(name: string, ...args: string[]): Promise<WorkerProcess> {
   const { cwd, env } = await host(name);
   return WorkerProcess.start(env, { cwd, args: ['--store', STORE, ...args] });
-}
-
-async function started(path: string): Promise<string[]> {
-  const text = await readFile(path, 'utf8').catch(() => '');
-  return text
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => line.split(' ')[0]!);
 }
 
 test('a job over several hosts, one of which is lost: every row once, where the caller wants it', async () => {

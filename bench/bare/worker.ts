@@ -2,6 +2,9 @@
 import { fileURLToPath } from 'node:url';
 import { NativeConnection, Worker, bundleWorkflowCode } from '@temporalio/worker';
 
+// Ends with the bench, however that ends.
+process.once('disconnect', () => process.exit(1));
+
 const workflowsPath = fileURLToPath(new URL('workflows.ts', import.meta.url));
 const connection = await NativeConnection.connect({ address: process.env['TEMPORAL_ADDRESS']! });
 const worker = await Worker.create({

@@ -40,6 +40,6 @@ export async function bareChild(external: boolean): Promise<unknown> {
   let result: unknown;
   setHandler(report, (reported) => void (result = reported));
   if (!external) await instant({ workflow_id: workflowInfo().workflowId });
-  await condition(() => result !== undefined, '1 minute');
+  await condition(() => result !== undefined, '10 minutes');
   return result;
 }

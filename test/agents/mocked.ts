@@ -16,6 +16,20 @@ export interface Mocked {
   close(): Promise<void>;
 }
 
+/** What Codex needs in its `config.toml` to ask a mock model, with a key in `OPENAI_API_KEY`. */
+export function codexSettings(model: ModelServer): string {
+  return `model = "mock-model"
+model_provider = "mock"
+[model_providers.mock]
+name = "mock"
+base_url = "${model.url}"
+env_key = "OPENAI_API_KEY"
+wire_api = "responses"
+request_max_retries = 1
+stream_max_retries = 1
+`;
+}
+
 /** Sets this process's environment for the programs. @param folder where they keep what they keep. */
 export async function mockedPrograms(folder: string): Promise<Mocked> {
   const { codex, claude } = await installedPrograms();
@@ -26,16 +40,7 @@ export async function mockedPrograms(folder: string): Promise<Mocked> {
   await Promise.all([mkdir(codexHome), mkdir(claudeHome)]);
   await writeFile(
     join(codexHome, 'config.toml'),
-    `model = "mock-model"
-model_provider = "mock"
-[model_providers.mock]
-name = "mock"
-base_url = "${responses.url}"
-env_key = "OPENAI_API_KEY"
-wire_api = "responses"
-request_max_retries = 1
-stream_max_retries = 1
-[mcp_servers.own]
+    `${codexSettings(responses)}[mcp_servers.own]
 command = "/usr/bin/touch"
 args = ["${ownServerStarted}"]
 `,

@@ -13,8 +13,10 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 
 /** The versions that the tests know. Another version is another folder. */
-const CODEX = '0.169.0';
+export const CODEX = '0.169.0';
 const CLAUDE = '2.1.197';
+/** The last one with a fan-out of its own, `spawn_agents_on_csv`. */
+export const FAN_OUT_CODEX = '0.144.6';
 
 /** Longer than any download of them takes: an older lock is of a process that was killed. */
 const INSTALL_MS = 10 * 60_000;
@@ -24,19 +26,31 @@ export interface Programs {
   claude: string;
 }
 
-async function install(folder: string): Promise<void> {
-  const packages = [`@openai/codex@${CODEX}`, `@anthropic-ai/claude-code@${CLAUDE}`];
+async function installPackages(folder: string, packages: string[]): Promise<void> {
   const quiet = ['--no-audit', '--no-fund', '--loglevel=error'];
   // Each brings the binary of this platform as an optional dependency, left out if npm is set so.
   await run('npm', ['install', '--prefix', folder, '--include=optional', ...quiet, ...packages]);
+}
+
+async function installPrograms(folder: string): Promise<void> {
+  const packages = [`@openai/codex@${CODEX}`, `@anthropic-ai/claude-code@${CLAUDE}`];
+  await installPackages(folder, packages);
   // npm may be set to run no scripts; this one puts the binary in its place.
   await run(process.execPath, ['install.cjs'], {
     cwd: join(folder, 'node_modules/@anthropic-ai/claude-code'),
   });
 }
 
-/** Installs them, unless another process has or does. */
-async function installOnce(folder: string): Promise<void> {
+/**
+ * Installs into a folder of this name, unless another process has or does.
+ * @returns where the executables are.
+ */
+async function installOnce(
+  name: string,
+  install: (folder: string) => Promise<void>,
+): Promise<string> {
+  const cache = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
+  const folder = join(cache, 'agent-jobs-test/agents', name);
   const lock = `${folder}.lock`;
   await mkdir(join(folder, '..'), { recursive: true });
   const deadline = Date.now() + INSTALL_MS;
@@ -65,13 +79,19 @@ async function installOnce(folder: string): Promise<void> {
       await rm(lock, { recursive: true, force: true });
     }
   }
+  return join(folder, 'node_modules/.bin');
 }
 
 /** The executables of the programs, installed if they are not. */
 export async function installedPrograms(): Promise<Programs> {
-  const cache = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
-  const folder = join(cache, 'agent-jobs-test/agents', `codex-${CODEX}-claude-${CLAUDE}`);
-  await installOnce(folder);
-  const bin = join(folder, 'node_modules/.bin');
+  const bin = await installOnce(`codex-${CODEX}-claude-${CLAUDE}`, installPrograms);
   return { codex: join(bin, 'codex'), claude: join(bin, 'claude') };
+}
+
+/** The executable of {@link FAN_OUT_CODEX}, installed if it is not. */
+export async function installedFanOutCodex(): Promise<string> {
+  const bin = await installOnce(`codex-${FAN_OUT_CODEX}`, (folder) =>
+    installPackages(folder, [`@openai/codex@${FAN_OUT_CODEX}`]),
+  );
+  return join(bin, 'codex');
 }

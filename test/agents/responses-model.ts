@@ -172,10 +172,11 @@ function eventsOf(request: ResponsesRequest, step: Step): StreamEvent[] {
   ];
 }
 
-function answer(body: unknown, response: ServerResponse): void {
+function answer(body: unknown, response: ServerResponse, told: (step: Step) => void): void {
   const request = body as ResponsesRequest;
   const answered = request.input.filter(({ type }) => type.endsWith('_call_output')).length;
   const step = nextStep(promptOf(request), answered);
+  told(step);
   if (step.kind === 'hang') return;
   if (step.kind === 'fail') {
     const { status, error } = FAILURES[step.failure];
@@ -185,12 +186,17 @@ function answer(body: unknown, response: ServerResponse): void {
   sendEvents(response, eventsOf(request, step));
 }
 
-/** Its `url` is the base URL of a model provider of Codex. */
-export async function startResponsesModel(): Promise<ModelServer> {
-  const server = await startModelServer('/v1/responses', answer, () => ({
-    object: 'list',
-    data: [],
-    models: [],
-  }));
+/**
+ * Its `url` is the base URL of a model provider of Codex.
+ * @param told is told each step that the model takes.
+ */
+export async function startResponsesModel(
+  told: (step: Step) => void = () => {},
+): Promise<ModelServer> {
+  const server = await startModelServer(
+    '/v1/responses',
+    (body, response) => answer(body, response, told),
+    () => ({ object: 'list', data: [], models: [] }),
+  );
   return { ...server, url: `${server.url}/v1` };
 }

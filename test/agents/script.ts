@@ -3,7 +3,8 @@
  *
  * A line `MODEL STEP`, or `MODEL STEP THEN STEP …`, of which the last such line counts:
  *
- *     report JSON     reports JSON as the result of the item that the prompt names
+ *     report JSON     reports JSON as the result of the item that the prompt names, in our words or in those of
+ *                     the fan-out that Codex once had
  *     stop JSON       the same, and asks that the whole job stop
  *     call NAME JSON  calls the tool whose name ends with NAME
  *     tool-missing    calls a tool that there is not
@@ -37,8 +38,8 @@ function lastLine(prompt: string, start: string): string | undefined {
 
 function report(prompt: string, json: string, stop: boolean): Step {
   const args: Record<string, unknown> = {
-    job_id: lastLine(prompt, 'job_id: '),
-    item_id: lastLine(prompt, 'item_id: '),
+    job_id: lastLine(prompt, 'job_id: ') ?? lastLine(prompt, 'Job ID: '),
+    item_id: lastLine(prompt, 'item_id: ') ?? lastLine(prompt, 'Item ID: '),
     result: JSON.parse(json),
   };
   if (stop) args['stop'] = true;

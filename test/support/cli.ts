@@ -19,6 +19,8 @@ export interface CliOptions {
   input?: string;
   /** Another installation's. */
   main?: string;
+  /** A command that becomes the one it is given. */
+  within?: string[];
 }
 
 /** A command that runs. */
@@ -29,8 +31,9 @@ export class RunningCli {
   stderr = '';
   readonly ending: Promise<Ending>;
 
-  constructor(args: string[], { env, cwd, input, main = MAIN }: CliOptions) {
-    this.process = spawn(process.execPath, [main, ...args], { cwd, env });
+  constructor(args: string[], { env, cwd, input, main = MAIN, within = [] }: CliOptions) {
+    const command = [...within, process.execPath, main, ...args];
+    this.process = spawn(command[0]!, command.slice(1), { cwd, env });
     this.process.stdout.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
     this.process.stderr.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
     this.process.stdin.end(input ?? '');

@@ -12,13 +12,23 @@ export class WorkerProcess {
   readonly #process: ChildProcess;
   static readonly #all = new Set<WorkerProcess>();
 
-  /** @param env tells the server, the store and the task queue. */
+  /**
+   * @param env tells the server, the store and the task queue.
+   * @param options.within a command that becomes the one it is given.
+   */
   static async start(
     env: NodeJS.ProcessEnv,
-    { cwd, args = [] }: { cwd: string; args?: string[] },
+    { cwd, args = [], within = [] }: { cwd: string; args?: string[]; within?: string[] },
   ): Promise<WorkerProcess> {
+    const command = [
+      ...within,
+      process.execPath,
+      join(ROOT, 'dist/cli/main.js'),
+      'worker',
+      ...args,
+    ];
     const worker = new WorkerProcess(
-      spawn(process.execPath, [join(ROOT, 'dist/cli/main.js'), 'worker', ...args], {
+      spawn(command[0]!, command.slice(1), {
         cwd,
         env,
         stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
