@@ -1,26 +1,29 @@
 /** Reads what operators ask of a job that runs; anything may arrive. */
-import { z } from 'zod';
 import { type ControlAnswer, type SettingsChange, clip } from './job.js';
-import { changeableSettings } from './spec.js';
+import { REQUEST_REFUSED_FAILURE } from './messages.js';
+import { SpecError, parseChange } from './spec.js';
 import { undecodableReason } from './undecodable.js';
 
-type Refused = Extract<ControlAnswer, { accepted: false }>;
-
-const settings = z
-  .strictObject(changeableSettings)
-  .refine((change) => Object.values(change).some((value) => value !== undefined), {
-    message: `names nothing to set: give any of ${Object.keys(changeableSettings).join(', ')}`,
-  });
-const item = z.strictObject({ item_id: z.string().min(1, 'must not be empty') });
-
-/** The changes that a `set` asks for. */
-export function readSettings(messages: unknown[]): { asked: SettingsChange } | Refused {
-  return read(settings, messages);
+/** A request that cannot be read, or not be granted any more. It leaves nothing in the job's history. */
+export class RequestRefused extends Error {
+  override name = REQUEST_REFUSED_FAILURE;
 }
 
-/** The item that a request is about. */
-export function readItem(messages: unknown[]): { asked: { item_id: string } } | Refused {
-  return read(item, messages);
+/** @throws {RequestRefused} naming each setting that is unknown or out of range. */
+export function readChange(messages: unknown[]): SettingsChange {
+  try {
+    return parseChange(only(messages));
+  } catch (error) {
+    if (error instanceof SpecError) throw new RequestRefused(clip(error.problems.join('; ')));
+    throw error;
+  }
+}
+
+/** The ID of the item that a request is about. @throws {RequestRefused} */
+export function readItemId(messages: unknown[]): string {
+  const itemId = (only(messages) as { item_id?: unknown } | null | undefined)?.item_id;
+  if (typeof itemId === 'string' && itemId !== '') return itemId;
+  throw new RequestRefused('item_id: names the item, as {"item_id": "T-17"}');
 }
 
 /** The reason in a `stop` or a `pause`, which need not have one. */
@@ -29,26 +32,15 @@ export function readReason(messages: unknown[], otherwise: string): string {
   return typeof reason === 'string' && reason !== '' ? clip(reason, 200) : otherwise;
 }
 
-export function refused(message: string, path = ''): Refused {
+export function refused(message: string, path = ''): ControlAnswer {
   return { accepted: false, errors: [{ path, message }] };
 }
 
-function read<T>(schema: z.ZodType<T>, messages: unknown[]): { asked: T } | Refused {
-  if (messages.length !== 1) return refused(`one argument is taken, ${messages.length} came`);
-  const unreadable = undecodableReason(messages[0]);
-  if (unreadable !== undefined) return refused(`could not be decoded: ${unreadable}`);
-  try {
-    const parsed = schema.safeParse(messages[0]);
-    if (parsed.success) return { asked: parsed.data };
-    return {
-      accepted: false,
-      errors: parsed.error.issues.map(({ path, message }) => ({
-        path: path.map((key) => `/${String(key)}`).join(''),
-        message: clip(message, 300),
-      })),
-    };
-  } catch (error) {
-    // A handler that throws would wedge the job.
-    return refused(clip(`could not be read: ${String(error)}`, 300));
+function only(messages: unknown[]): unknown {
+  if (messages.length !== 1) {
+    throw new RequestRefused(`one argument is taken, ${messages.length} came`);
   }
+  const unreadable = undecodableReason(messages[0]);
+  if (unreadable === undefined) return messages[0];
+  throw new RequestRefused(`could not be decoded: ${unreadable}`);
 }

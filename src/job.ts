@@ -95,8 +95,15 @@ export interface JobSpec {
   max_concurrency?: number | undefined;
   /** Seconds one agent may run, counted from its start. Default: 1800. */
   max_runtime_seconds?: number | undefined;
-  /** Tries of an item before it is failed. Default: 1. */
+  /** Tries of an item before it is failed; what another try would meet again is not tried. Default: 1. */
   max_attempts?: number | undefined;
+  /** Failed rows beyond which the job halts: 0 halts it at the first. Default: any number is tolerated. */
+  tolerated_failures?: number | undefined;
+  /**
+   * The same as a share of the rows that have ended, 0–100; looked at once {@link MIN_FAILURE_SAMPLE} rows
+   * have ended, or all. Default: any share is tolerated.
+   */
+  tolerated_failure_percentage?: number | undefined;
   /** Seconds to wait, after an agent has ended, for a report that travels apart from it. Default: 5. */
   report_grace_seconds?: number | undefined;
   /** Seconds an agent may go on after its accepted report before it is ended. Default: 30. */
@@ -128,6 +135,8 @@ export interface JobSettings {
   csv_path: string;
   output_csv_path: string;
   max_concurrency: number;
+  tolerated_failures?: number;
+  tolerated_failure_percentage?: number;
   agent: AgentRoute;
   limits: ItemLimits;
   output_schema?: { [key: string]: Json } | boolean;
@@ -202,6 +211,8 @@ export interface OutcomeCommon {
   refused_reports?: number;
   /** What the attempts cost, where the agent tells; those lost with their worker are not known. */
   usage?: AttemptUsage[];
+  /** Set by the job from 2 on: how often the item has been started, by retries of an operator's. */
+  generation?: number;
 }
 
 /** What a model was used for, as its agent tells. */
@@ -259,9 +270,13 @@ export interface SettingsChange {
   max_concurrency?: number | undefined;
   /** Seconds one agent may run: of rows that start from then on. */
   max_runtime_seconds?: number | undefined;
+  /** As in {@link JobSpec}. A job that has halted goes on if what has failed is tolerated now. */
+  tolerated_failures?: number | undefined;
+  /** As in {@link JobSpec}. */
+  tolerated_failure_percentage?: number | undefined;
 }
 
-/** What an operator's request is answered. */
+/** What an operator's request that could be read is answered. */
 export type ControlAnswer = { accepted: true } | { accepted: false; errors: ReportError[] };
 
 /** A failed item as shown in progress and summary. */
@@ -269,6 +284,8 @@ export interface FailureSample {
   item_id: string;
   reason: FailureReason;
   last_error: string;
+  /** As in {@link OutcomeCommon}. */
+  generation?: number;
 }
 
 /** What the `progress` query answers. */
@@ -288,6 +305,8 @@ export interface JobProgress extends Counts {
   /** Seconds to the end at that rate; null until known. */
   eta_seconds: number | null;
   stop_reason: string | null;
+  /** Set where more rows have failed than are tolerated: no more are started. */
+  halt_reason: string | null;
   last_failures: FailureSample[];
   output_csv_path: string;
   started_at: string;
@@ -307,6 +326,8 @@ export interface JobSummary extends Counts {
   /** Set where the output could not be written; `agent-jobs results JOB --output PATH` recovers. */
   output_error: string | null;
   stop_reason: string | null;
+  /** Set where more rows have failed than are tolerated. */
+  halt_reason: string | null;
   /** At most {@link MAX_FAILURE_SAMPLES}. */
   failures: FailureSample[];
   started_at: string;
@@ -370,6 +391,8 @@ export const MAX_SETUP_SECONDS = 600;
 export const MAX_TEARDOWN_SECONDS = 60;
 /** A larger patch is not kept. */
 export const MAX_PATCH_BYTES = 64 * 1024 * 1024;
+/** Rows that have to have ended before a share of failures means something; all, where the job has fewer. */
+export const MIN_FAILURE_SAMPLE = 20;
 /** Runs of one attempt that may be lost with their worker before the item fails. */
 export const MAX_LOST_RUNS = 5;
 
@@ -404,11 +427,17 @@ export function ended(counts: Counts): number {
 }
 
 /** The verdict: the first rule that matches. */
-export function verdictOf(job: { counts: Counts; total: number; cancelled: boolean }): Verdict {
+export function verdictOf(job: {
+  counts: Counts;
+  total: number;
+  cancelled: boolean;
+  /** More rows have failed than are tolerated. */
+  halted: boolean;
+}): Verdict {
   const { counts, total } = job;
   const pending = total - ended(counts);
   if (job.cancelled && (pending > 0 || counts.cancelled > 0)) return 'cancelled';
-  if (counts.completed === 0 && counts.failed > 0) return 'failed';
+  if (job.halted || (counts.completed === 0 && counts.failed > 0)) return 'failed';
   if (pending > 0) return 'stopped';
   if (counts.completed === total) return 'succeeded';
   return 'partial';

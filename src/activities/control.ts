@@ -10,7 +10,7 @@ import {
 } from '../messages.js';
 import { type OutcomeOf, exportRows, outputText } from '../output/export.js';
 import { type JobStore, PAGE_ROWS, type PageRow, type StoredJob } from '../store/job-store.js';
-import { OutcomeIndex } from '../store/outcome-index.js';
+import { OutcomeIndex, lastOutcome } from '../store/outcome-index.js';
 import type { ControlActivities, EndedItems, ItemsInFlight } from './contract.js';
 import { ItemWatch } from './item-watch.js';
 import { InvalidInput, snapshotInput } from './open-input.js';
@@ -32,9 +32,10 @@ export function createControlActivities(deps: {
   async function executionsOf({ items, ...ref }: ItemsInFlight) {
     const rows = items.map(([row]) => row);
     const itemIds = await itemIdsOf(await jobs.stored(ref), rows);
-    return items.map(([row_index, runId], n) => {
+    return items.map(([row_index, runId, generation], n) => {
       const item_id = itemIds[n]!;
-      return { row_index, item_id, workflowId: itemWorkflowId(ref.job_id, item_id), runId };
+      const workflowId = itemWorkflowId(ref.job_id, item_id, generation);
+      return { row_index, item_id, workflowId, runId };
     });
   }
 
@@ -76,6 +77,13 @@ export function createControlActivities(deps: {
       return (await (await jobs.stored(ref)).rowOf(item_id)) ?? null;
     },
 
+    async lastOutcome({ row_index, ...ref }) {
+      const outcome = await lastOutcome(await jobs.stored(ref), row_index);
+      if (outcome === undefined) return null;
+      const { status, generation = 1 } = outcome;
+      return { status, generation };
+    },
+
     async appendOutcomes({ batch, counts, outcomes, ...ref }) {
       const stored = await jobs.stored(ref);
       await stored.saveOutcomes(batch, { at: new Date().toISOString(), counts }, outcomes);
@@ -109,8 +117,8 @@ export function createControlActivities(deps: {
       }
     },
 
-    async saveResult({ row_index, result, ...ref }) {
-      return (await jobs.stored(ref)).saveResult(row_index, result);
+    async saveResult({ job_id, store_id, ...result }) {
+      return (await jobs.stored({ job_id, store_id })).saveResult(result);
     },
 
     async describeItem({ row_index, job_id, store_id }) {

@@ -73,14 +73,13 @@ export async function agentJobItem(input: ItemInput): Promise<Outcome> {
     job_id: input.job_id,
     item_id: input.item_id,
     row_index: input.row_index,
-    attempt: input.after?.attempt ?? 1,
+    attempt: 1,
     run: 0,
     deadline: null,
     reported: false,
     refused_reports: [],
     ...(input.output_schema === undefined ? {} : { output_schema: input.output_schema }),
   };
-  inbox.run = input.after?.run ?? 0;
   const tally = new ItemTally();
   let stopSent: Promise<void> | undefined;
 
@@ -225,13 +224,14 @@ async function close(
   if (inbox.accepted !== undefined) {
     const { result, reported_at } = inbox.accepted;
     const inline = resultBytes(result) <= INLINE_RESULT_BYTES;
-    const { job_id, store_id, row_index } = input;
+    const { job_id, store_id, row_index, generation } = input;
+    const item = { job_id, store_id, row_index, ...(generation !== undefined && { generation }) };
     return {
       status: 'completed',
       ...closing,
       result: inline
         ? { inline: result }
-        : { stored: await save({ job_id, store_id, row_index, result }) },
+        : { stored: await save({ ...item, result }) },
       reported_at,
       ...tally.patch,
     };

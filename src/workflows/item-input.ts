@@ -7,7 +7,7 @@ export interface ItemInput extends JobRef {
   row_index: number;
   agent: AgentRoute;
   limits: ItemLimits;
-  /** The attempt that it is in and the run that was the last, where it goes on from an earlier workflow. */
-  after?: { attempt: number; run: number };
+  /** From the second on. */
+  generation?: number;
   output_schema?: { [key: string]: Json } | boolean;
 }

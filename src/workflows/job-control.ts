@@ -1,20 +1,31 @@
 import { setHandler } from '@temporalio/workflow';
-import { readItem, readReason, readSettings, refused } from '../control-message.js';
-import type { ControlAnswer } from '../job.js';
+import {
+  RequestRefused,
+  readChange,
+  readItemId,
+  readReason,
+  refused,
+} from '../control-message.js';
+import type { ControlAnswer, SettingsChange } from '../job.js';
 import {
   cancelItemUpdate,
   pauseUpdate,
   resumeUpdate,
+  retryItemUpdate,
   setUpdate,
   stopSignal,
   stopUpdate,
 } from '../messages.js';
 import { type ItemControl, OVER } from './item-control.js';
-import type { JobState } from './job-state.js';
+import { type JobState, startsNoMore } from './job-state.js';
+import { intolerable } from './tolerance.js';
+
+type Messages = unknown[];
 
 /**
- * What operators ask of the job while it runs. All of it is answered and none of it throws; what is granted
- * is in the job's state, and so is carried along when the job continues as new.
+ * What operators ask of the job while it runs. What cannot be read, or not be granted any more, is refused
+ * by validators, before it is in the history. What is granted is in the job's state, and so is carried along
+ * when the job continues as new.
  */
 export class JobControl {
   /** Single items can be asked for once the input is open. */
@@ -27,13 +38,34 @@ export class JobControl {
   constructor(job: JobState, onChange: () => void) {
     this.#job = job;
     this.#onChange = onChange;
-    setHandler(stopSignal, (...messages: unknown[]) => void this.#stop(messages));
-    setHandler(stopUpdate, (...messages: unknown[]) => this.#stop(messages));
-    setHandler(setUpdate, (...messages: unknown[]) => this.#set(messages));
-    setHandler(pauseUpdate, (...messages: unknown[]) => this.#pause(messages));
-    setHandler(resumeUpdate, () => this.#resume());
-    setHandler(cancelItemUpdate, (...messages: unknown[]) =>
-      this.#ofItem(messages, (items, itemId) => items.cancel(itemId)),
+    const runs = () => this.#mustRun();
+    const startsRows = () => this.#mustStartRows();
+    const ofItem = (...messages: Messages) => {
+      this.#mustRun();
+      readItemId(messages);
+    };
+    setHandler(stopSignal, (...messages: Messages) => void this.#stop(messages));
+    setHandler(stopUpdate, (...messages: Messages) => this.#stop(messages), { validator: runs });
+    setHandler(setUpdate, (...messages: Messages) => this.#set(readChange(messages)), {
+      validator: (...messages: Messages) => {
+        this.#mustRun();
+        readChange(messages);
+      },
+    });
+    setHandler(pauseUpdate, (...messages: Messages) => this.#pause(messages), {
+      validator: startsRows,
+    });
+    setHandler(resumeUpdate, () => this.#resume(), { validator: startsRows });
+    setHandler(
+      cancelItemUpdate,
+      (...messages: Messages) =>
+        this.#ofItem(messages, (items, itemId) => items.cancel(itemId)),
+      { validator: ofItem },
+    );
+    setHandler(
+      retryItemUpdate,
+      (...messages: Messages) => this.#ofItem(messages, (items, itemId) => items.retry(itemId)),
+      { validator: ofItem },
     );
   }
 
@@ -43,56 +75,58 @@ export class JobControl {
     this.items?.end();
   }
 
-  #stop(messages: unknown[]): ControlAnswer {
-    return this.#granted(() => {
-      this.#job.stop_reason ??= readReason(messages, 'stop requested');
+  #mustRun(): void {
+    if (this.#over) throw new RequestRefused(OVER);
+  }
+
+  #mustStartRows(): void {
+    this.#mustRun();
+    const why = startsNoMore(this.#job);
+    if (why !== null) throw new RequestRefused(why);
+  }
+
+  #stop(messages: Messages): ControlAnswer {
+    return this.#grant((job) => {
+      job.stop_reason ??= readReason(messages, 'stop requested');
     });
   }
 
-  #set(messages: unknown[]): ControlAnswer {
-    const read = readSettings(messages);
-    if (!('asked' in read)) return read;
-    const { max_concurrency, max_runtime_seconds } = read.asked;
-    return this.#granted(({ settings }) => {
-      if (max_concurrency !== undefined) settings.max_concurrency = max_concurrency;
+  #set({ max_runtime_seconds, ...others }: SettingsChange): ControlAnswer {
+    return this.#grant((job) => {
+      const { settings } = job;
+      const given = Object.entries(others).filter(([, value]) => value !== undefined);
+      Object.assign(settings, Object.fromEntries(given));
       if (max_runtime_seconds !== undefined) {
         settings.limits = { ...settings.limits, max_runtime_seconds };
       }
+      job.halt_reason = intolerable(job, settings);
     });
   }
 
-  #pause(messages: unknown[]): ControlAnswer {
-    if (this.#job.stop_reason !== null) return refused(STARTS_NO_MORE);
-    return this.#granted((job) => {
+  #pause(messages: Messages): ControlAnswer {
+    return this.#grant((job) => {
       const since = new Date().toISOString();
       job.paused ??= { reason: readReason(messages, 'paused'), since, until: null };
     });
   }
 
   #resume(): ControlAnswer {
-    if (this.#job.stop_reason !== null) return refused(STARTS_NO_MORE);
-    return this.#granted((job) => {
+    return this.#grant((job) => {
       job.paused = null;
     });
   }
 
   async #ofItem(
-    messages: unknown[],
+    messages: Messages,
     ask: (items: ItemControl, itemId: string) => Promise<ControlAnswer>,
   ): Promise<ControlAnswer> {
-    const read = readItem(messages);
-    if (!('asked' in read)) return read;
-    if (this.#over) return refused(OVER);
     if (this.items === undefined) return refused('the job has not read its input yet: ask again');
-    return ask(this.items, read.asked.item_id);
+    return ask(this.items, readItemId(messages));
   }
 
-  #granted(change: (job: JobState) => void): ControlAnswer {
-    if (this.#over) return refused(OVER);
+  #grant(change: (job: JobState) => void): ControlAnswer {
     change(this.#job);
     this.#onChange();
     return { accepted: true };
   }
 }
-
-const STARTS_NO_MORE = 'the job has been stopped: it starts no more rows';

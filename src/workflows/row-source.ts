@@ -14,7 +14,7 @@ const PAGE = 200;
 export interface Row {
   row_index: number;
   item_id: string;
-  /** With what it begins, where it has been started before. */
+  /** Where it has been started before. */
   again?: QueuedRow;
 }
 
@@ -62,12 +62,19 @@ export class RowSource {
     this.#onChange();
   }
 
-  /** Takes a row from those that are to be started again. @returns whether it was one. */
-  remove(rowIndex: number): boolean {
+  /** Whether a row is to be started again. */
+  queued(rowIndex: number): boolean {
+    return this.#state.queue.some(([row]) => row === rowIndex);
+  }
+
+  /** Takes a row from those that are to be started again, if it is one. */
+  remove(rowIndex: number): QueuedRow | undefined {
     const { queue } = this.#state;
-    this.#state.queue = queue.filter(([row]) => row !== rowIndex);
+    const place = queue.findIndex(([row]) => row === rowIndex);
+    if (place === -1) return undefined;
+    this.#state.queue = queue.toSpliced(place, 1);
     this.#queuedIds.delete(rowIndex);
-    return this.#state.queue.length < queue.length;
+    return queue[place];
   }
 
   #nextOfInput(): Row | undefined {

@@ -181,7 +181,8 @@ describe('a job is controlled while it runs', { concurrency: 4 }, () => {
     const job = await site.jobs.start(spec);
     await running(job, 1);
     const handle = site.client.workflow.getHandle(job.jobId);
-    const set = (...args: unknown[]) => handle.executeUpdate('set', { args });
+    const set = (...args: unknown[]) =>
+      handle.executeUpdate<unknown, unknown[]>('set', { args });
     const errorsOf = async (...args: unknown[]) => {
       const answer = (await set(...args)) as { accepted: boolean; errors: { path: string }[] };
       assert.equal(answer.accepted, false);
