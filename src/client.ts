@@ -31,6 +31,7 @@ import {
   knownOutcomes,
   listItems,
   listResults,
+  runningItem,
   sourceIds,
 } from './client/job-items.js';
 import { JobNotFound, type JobStatus, jobStatus } from './client/job-status.js';
@@ -45,7 +46,6 @@ import {
   type JobSummary,
   type Json,
   type ReportAnswer,
-  type ReportError,
   type SettingsChange,
   clip,
   jobIdProblem,
@@ -54,12 +54,14 @@ import {
 import {
   INVALID_INPUT_FAILURE,
   JOB_WORKFLOW,
+  REQUEST_REFUSED_FAILURE,
   SUMMARY_MEMO,
   cancelItemUpdate,
   itemWorkflowId,
   pauseUpdate,
   reportUpdate,
   resumeUpdate,
+  retryItemUpdate,
   setUpdate,
   stopSignal,
 } from './messages.js';
@@ -115,16 +117,6 @@ export class JobRefused extends Error {
 /** What was asked of a job is not granted, and nothing was changed. */
 export class ControlRefused extends Error {
   override name = 'ControlRefused';
-  readonly errors: ReportError[];
-
-  constructor(errors: ReportError[]) {
-    super(
-      errors
-        .map(({ path, message }) => (path ? `${path.slice(1)}: ${message}` : message))
-        .join('; '),
-    );
-    this.errors = errors;
-  }
 }
 
 /** The job runs, and no worker has taken in time what was asked of it. */
@@ -282,9 +274,15 @@ export class AgentJobs {
     stop?: boolean;
     run?: number;
   }): Promise<ReportAnswer> {
-    const handle = this.client.workflow.getHandle(itemWorkflowId(report.job_id, report.item_id));
+    const { job_id, item_id } = report;
+    const send = (workflowId: string) =>
+      this.client.workflow.getHandle(workflowId).executeUpdate(reportUpdate, { args: [report] });
     try {
-      return await handle.executeUpdate(reportUpdate, { args: [report] });
+      return await send(itemWorkflowId(job_id, item_id)).catch(async (error: unknown) => {
+        if (!(error instanceof WorkflowNotFoundError)) throw error;
+        // It may have been started again.
+        return send(await runningItem(this.client, job_id, item_id));
+      });
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) {
         return settled('no such item runs: it has ended, or has not been started');
@@ -433,6 +431,15 @@ export class JobHandle {
     await this.#ask(cancelItemUpdate, { item_id: itemId });
   }
 
+  /**
+   * Has one item that has ended started once more, whatever its outcome was: as a workflow of its own, whose
+   * ID has the generation behind the item's. The row is pending until then, and its last generation is what
+   * the output has. @throws as {@link set}; {@link ControlRefused} also where the item runs.
+   */
+  async retryItem(itemId: string): Promise<void> {
+    await this.#ask(retryItemUpdate, { item_id: itemId });
+  }
+
   /** Ends the job with its agents. Also ends what items a terminated job has left behind. */
   async cancel(): Promise<void> {
     const { status } = await this.#handle().describe();
@@ -517,12 +524,17 @@ export class JobHandle {
         this.#handle().executeUpdate(update, { args: [message] }),
       );
     } catch (error) {
+      const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
+      if (cause instanceof ApplicationFailure && cause.type === REQUEST_REFUSED_FAILURE) {
+        throw new ControlRefused(cause.message);
+      }
       if (!(error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)) throw error;
       throw new JobUnattended(
         `no worker has answered for job ${this.jobId} within ${CONTROL_TIMEOUT_MS / 1000} s, and nothing was changed. To start one: agent-jobs worker`,
       );
     }
-    if (!answer.accepted) throw new ControlRefused(answer.errors);
+    if (answer.accepted) return;
+    throw new ControlRefused(answer.errors.map(({ message }) => message).join('; '));
   }
 
   #handle() {

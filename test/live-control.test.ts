@@ -5,9 +5,10 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
-import { ControlRefused, type JobHandle } from '../src/client.js';
+import { ControlRefused, type JobHandle, type JobStatus } from '../src/client.js';
 import { itemsOf, mostInFlight, runsOf } from './support/chain.js';
 import { cli } from './support/cli.js';
+import { setUpdate } from '../src/messages.js';
 import { lightSpec, rowsOf } from './support/light-agent.js';
 import { Site, type Step, readOutput, temporalCli, until } from './support/site.js';
 
@@ -176,27 +177,205 @@ describe('a job is controlled while it runs', { concurrency: 4 }, () => {
     );
   });
 
+  it('starts an item that has ended once more, and has the last result', async () => {
+    const once = gate('retried-once');
+    const rows = {
+      // Fails the first time, and is worth a person's look the second time.
+      bad: `if [ -e ${once} ]; then echo better; report 2; else touch ${once}; echo worse; exit 1; fi`,
+      good: `report '"'$RANDOM$RANDOM'"'`,
+      // Above what is kept inline.
+      large: `report '"'$(head -c 5000 /dev/zero | tr '\\0' x)$RANDOM'"'`,
+      last: `until [ -e ${gate('retried-all')} ]; do sleep 0.05; done; report 1`,
+    };
+    const spec = await lightSpec(site, rows, { max_concurrency: 4 });
+    const job = await site.jobs.start(spec, { jobId: 'retried' });
+    const is = (what: Partial<JobStatus>) =>
+      until(JSON.stringify(what), async () => {
+        const status = await job.status();
+        return Object.entries(what).every(
+          ([key, value]) => status[key as keyof JobStatus] === value,
+        );
+      });
+    await is({ completed: 2, failed: 1 });
+    const resultsOf = async () => {
+      const path = await job.results(gate('retried-now.csv'), { overwrite: true });
+      return Object.fromEntries(
+        (await readOutput(path)).map(({ id, result_json }) => [id, result_json]),
+      );
+    };
+    const before = await resultsOf();
+    await assert.rejects(job.retryItem('last'), /item last runs/);
+    await assert.rejects(job.retryItem('nobody'), /no item nobody/);
+    await job.pause();
+    await job.retryItem('bad');
+    await assert.rejects(job.retryItem('bad'), /again already/);
+    // In one step: whoever asks sees all rows, each once.
+    const { completed, failed, pending, running, total, failures } = await job.status();
+    assert.deepEqual([completed, failed, pending, running, total], [2, 0, 1, 1, 4]);
+    assert.deepEqual(failures, []);
+    await job.resume();
+    await is({ completed: 3, failed: 0 });
+    for (const id of ['good', 'large']) await job.retryItem(id);
+    await is({ completed: 3, running: 1 });
+    await job.retryItem('bad');
+    await is({ completed: 3, running: 1 });
+    await site.file('retried-all', '');
+    const summary = await job.result();
+    assert.deepEqual([summary.verdict, summary.completed, summary.failed], ['succeeded', 4, 0]);
+
+    const after = await readOutput(summary.output_csv_path);
+    assert.deepEqual(
+      after.map(({ id }) => id),
+      Object.keys(rows),
+    );
+    for (const id of ['good', 'large']) {
+      assert.notEqual(after.find((row) => row['id'] === id)!['result_json'], before[id]);
+    }
+    const logs = await job.logs('bad');
+    assert.deepEqual(
+      logs.map(({ generation, attempt, run, text }) => [generation, attempt, run, text]),
+      [
+        [1, 1, 1, 'worse\n'],
+        [2, 1, 1, 'better\n'],
+        [3, 1, 1, 'better\n'],
+      ],
+    );
+    const ids: string[] = [];
+    for await (const { workflow_id } of job.items()) ids.push(workflow_id);
+    assert.deepEqual(ids, ['retried/bad/3', 'retried/good/2', 'retried/large/2', 'retried/last']);
+    const told = await cli(['logs', 'retried', 'bad'], { env: site.processEnv });
+    assert.match(told.stderr, /Retry 2, attempt 1, run 1:/);
+  });
+
+  it('starts cancelled rows again, and leaves those as they were that it does not come to', async () => {
+    const rows = gated(['a', 'b', 'c'], 'again');
+    const spec = await site.spec(rows, { max_concurrency: 1 });
+    const job = await site.jobs.start(spec);
+    await until('the first has begun', () => existsSync(gate('again-a-began')));
+    await assert.rejects(job.retryItem('b'), /not been started/);
+    await job.cancelItem('b');
+    await job.cancelItem('c');
+    for (const id of ['b', 'c']) await job.retryItem(id);
+    assert.deepEqual([(await job.status()).cancelled, (await job.status()).pending], [0, 2]);
+    await site.file('again-a', '');
+    await until('one is there again', () => existsSync(gate('again-b-began')));
+    await job.stop();
+    await site.file('again-b', '');
+    const { verdict, completed, cancelled, pending, output_csv_path } = await job.result();
+    assert.deepEqual([verdict, completed, cancelled, pending], ['partial', 2, 1, 0]);
+    const output = await readOutput(output_csv_path);
+    assert.deepEqual(
+      output.map(({ status }) => status),
+      ['completed', 'completed', 'cancelled'],
+    );
+  });
+
+  it('carries what is to be started again, and what has been, when it continues as new', async () => {
+    const shell = (n: number) =>
+      n === 0
+        ? `until [ -e ${gate('carried')} ]; do sleep 0.05; done; report 0`
+        : `sleep 0.05; report ${n}`;
+    const spec = await lightSpec(site, rowsOf(8, shell), { max_concurrency: 2 });
+    const job = await site.jobs.start(spec, { jobId: 'carried' });
+    await until('the others are done', async () => (await job.status()).completed === 7);
+    const renewed = async (what: () => Promise<unknown>) => {
+      const before = (await runsOf(site.client, job.jobId)).length;
+      await until('it continues as new', async () => {
+        await what();
+        return (await runsOf(site.client, job.jobId)).length > before;
+      });
+    };
+    await job.pause();
+    for (const n of [1, 2, 3]) await job.retryItem(`r00${n}`);
+    await renewed(() => job.set({ max_concurrency: 2 }));
+    assert.deepEqual([(await job.status()).completed, (await job.status()).pending], [4, 3]);
+    await job.resume();
+    await until('they are done', async () => (await job.status()).completed === 7);
+    await job.cancelItem('r000');
+    await job.result();
+    const ids: string[] = [];
+    for await (const { workflow_id, status } of job.items()) ids.push(`${status} ${workflow_id}`);
+    assert.deepEqual(ids.slice(0, 5), [
+      'cancelled carried/r000',
+      'completed carried/r001/2',
+      'completed carried/r002/2',
+      'completed carried/r003/2',
+      'completed carried/r004',
+    ]);
+  });
+
+  it('adopts, cancels and takes reports of an item that was started again', async () => {
+    const spec = await site.spec(
+      { a: [], b: [], c: [] },
+      { agent: { external: true }, max_concurrency: 3 },
+    );
+    const job = await site.jobs.start(spec, { jobId: 'external-again' });
+    const report = (item_id: string, result: string) =>
+      site.jobs.report({ job_id: job.jobId, item_id, result });
+    const runs = (count: number) =>
+      until(`${count} run`, async () => {
+        let running = 0;
+        for await (const _ of job.items('running')) running += 1;
+        return running === count && (await job.status()).running === count;
+      });
+    await runs(3);
+    await job.cancelItem('a');
+    await report('b', 'first');
+    await runs(1);
+    await job.retryItem('a');
+    await job.retryItem('b');
+    await runs(3);
+    const before = (await runsOf(site.client, job.jobId)).length;
+    await until('it continues as new', async () => {
+      await job.set({ max_concurrency: 3 });
+      return (await runsOf(site.client, job.jobId)).length > before;
+    });
+    assert.equal((await job.task('b'))?.item_id, 'b');
+    assert.deepEqual(await report('b', 'second'), { accepted: true });
+    await job.cancelItem('a');
+    await runs(1);
+    await report('c', 'only');
+    const { verdict, output_csv_path } = await job.result();
+    assert.equal(verdict, 'partial');
+    const output = await readOutput(output_csv_path);
+    assert.deepEqual(
+      output.map(({ status, result_json }) => [status, result_json]),
+      [
+        ['cancelled', ''],
+        ['completed', '"second"'],
+        ['completed', '"only"'],
+      ],
+    );
+  });
+
   it('refuses what it cannot do, and changes nothing', async () => {
     const spec = await site.spec(gated(['a'], 'n'), { max_concurrency: 3 });
     const job = await site.jobs.start(spec);
     await running(job, 1);
     const handle = site.client.workflow.getHandle(job.jobId);
-    const set = (...args: unknown[]) =>
-      handle.executeUpdate<unknown, unknown[]>('set', { args });
-    const errorsOf = async (...args: unknown[]) => {
-      const answer = (await set(...args)) as { accepted: boolean; errors: { path: string }[] };
-      assert.equal(answer.accepted, false);
-      return answer.errors.map(({ path }) => path);
-    };
-    assert.deepEqual(await errorsOf({ max_concurrency: 0 }), ['/max_concurrency']);
-    assert.deepEqual(await errorsOf({ max_concurrency: 4, speed: 9 }), ['']);
-    assert.deepEqual(await errorsOf({}), ['']);
-    assert.deepEqual(await errorsOf(), ['']);
-    assert.deepEqual(await errorsOf('fast'), ['']);
+    const { historyLength } = await handle.describe();
+    const refused = (what: RegExp, ...args: unknown[]) =>
+      assert.rejects(
+        handle.executeUpdate(setUpdate, { args: args as [unknown] }),
+        (error: Error) => {
+          assert.match((error.cause as Error).message, what);
+          return true;
+        },
+      );
+    await refused(/^max_concurrency: Too small/, { max_concurrency: 0 });
+    await refused(/^Unrecognized key: "speed"/, { max_concurrency: 4, speed: 9 });
+    await refused(/^names nothing to set/, {});
+    await refused(/^one argument is taken, 0 came/);
+    await refused(/expected object/, 'fast');
+    await assert.rejects(job.cancelItem(''), /item_id/);
+    await assert.rejects(job.retryItem(''), /item_id/);
+    // What is refused at the door leaves no trace.
+    assert.equal((await handle.describe()).historyLength, historyLength);
     await assert.rejects(job.set({ max_concurrency: 5000 }), ControlRefused);
     assert.equal((await job.status()).max_concurrency, 3);
     await job.stop();
-    await assert.rejects(job.resume(), /stopped/);
+    await assert.rejects(job.resume(), ControlRefused);
+    await assert.rejects(job.pause(), /has been stopped/);
     await site.file('n-a', '');
     await job.result();
     await assert.rejects(job.pause(), { name: 'WorkflowNotFoundError' });

@@ -66,6 +66,7 @@ function answerDetails(status: JobStatus, link: string | undefined): void {
   const { job_id, failed, failures, output_csv_path, output_error } = status;
   if (status.usage !== null) line('usage', usageText(status.usage));
   if (status.stop_reason !== null) line('stopped', oneLine(status.stop_reason, MAX_ERROR));
+  if (status.halt_reason !== null) line('halted', oneLine(status.halt_reason, MAX_ERROR));
   if (status.error !== null) line('reason', oneLine(status.error, 2 * MAX_ERROR));
   failures.forEach(({ item_id, reason, last_error }, index) => {
     const id = oneLine(item_id, MAX_ITEM_ID);

@@ -16,6 +16,7 @@ import { addReport } from './report.js';
 import { addResults } from './results.js';
 import { addResume } from './resume.js';
 import { addRun } from './run.js';
+import { addRetry } from './retry.js';
 import { addSet } from './set.js';
 import { addStatus } from './status.js';
 import { addStop } from './stop.js';
@@ -55,6 +56,7 @@ function program(): Command {
   addResume(root);
   addStop(root);
   addCancel(root);
+  addRetry(root);
   addReport(root);
   addLocal(root);
   addMcp(root);

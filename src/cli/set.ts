@@ -8,6 +8,8 @@ import { control } from './control.js';
 interface SetOptions {
   maxConcurrency?: number;
   maxRuntimeSeconds?: number;
+  toleratedFailures?: number;
+  toleratedFailurePercentage?: number;
 }
 
 export function addSet(program: Command): void {
@@ -24,6 +26,16 @@ export function addSet(program: Command): void {
       'time for one agent, from its start; for rows that start from now on',
       number,
     )
+    .option(
+      '--tolerated-failures <n>',
+      'failed rows beyond which the job halts; one that has halted goes on if they are tolerated now',
+      number,
+    )
+    .option(
+      '--tolerated-failure-percentage <p>',
+      'the same as a share of the rows that have ended',
+      number,
+    )
     .addOption(storeOption())
     .addHelpText('after', '\nExample:\n  agent-jobs set my-job --max-concurrency 4')
     .action(set);
@@ -33,6 +45,8 @@ async function set(id: string, options: SetOptions): Promise<void> {
   const change: SettingsChange = {
     max_concurrency: options.maxConcurrency,
     max_runtime_seconds: options.maxRuntimeSeconds,
+    tolerated_failures: options.toleratedFailures,
+    tolerated_failure_percentage: options.toleratedFailurePercentage,
   };
   const named = Object.entries(change).filter(([, value]) => value !== undefined);
   if (named.length === 0) {

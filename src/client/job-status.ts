@@ -33,6 +33,8 @@ export interface JobStatus extends Counts {
   rows_per_second: number | null;
   eta_seconds: number | null;
   stop_reason: string | null;
+  /** Set where more rows have failed than are tolerated. */
+  halt_reason: string | null;
   /** As the running job tells; null where it does not. */
   max_concurrency: number | null;
   /** Set where no rows are started for now; those that run go on. */
@@ -153,6 +155,7 @@ async function ofStore(
     rows_per_second: null,
     eta_seconds: null,
     stop_reason: null,
+    halt_reason: null,
     max_concurrency: null,
     paused: null,
     output_csv_path: record?.output_csv_path ?? null,

@@ -229,9 +229,7 @@ async function close(
     return {
       status: 'completed',
       ...closing,
-      result: inline
-        ? { inline: result }
-        : { stored: await save({ ...item, result }) },
+      result: inline ? { inline: result } : { stored: await save({ ...item, result }) },
       reported_at,
       ...tally.patch,
     };

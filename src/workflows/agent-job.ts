@@ -40,10 +40,20 @@ import { ItemControl } from './item-control.js';
 import { ItemWindow } from './item-window.js';
 import { JobControl } from './job-control.js';
 import { jobDetails } from './job-details.js';
-import { type JobState, addOutcome, newState, progressOf, sample, summaryOf } from './job-state.js';
+import {
+  type JobState,
+  addOutcome,
+  leaveAsWere,
+  newState,
+  progressOf,
+  sample,
+  startsNoMore,
+  summaryOf,
+} from './job-state.js';
 import { OutcomeLog } from './outcome-log.js';
 import { Renewal } from './renewal.js';
-import { RowSource } from './row-source.js';
+import { type Row, RowSource } from './row-source.js';
+import { intolerable } from './tolerance.js';
 
 const { openInput } = proxyActivities<ControlActivities>({
   startToCloseTimeout: '1 hour',
@@ -100,6 +110,7 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
     const rows = new RowSource(ref, job, onChange);
     const settle = (item_id: string, row_index: number, outcome: Outcome) => {
       addOutcome(job, item_id, outcome);
+      job.halt_reason ??= intolerable(job, job.settings);
       log.add(row_index, outcome);
       changed = true;
     };
@@ -109,15 +120,15 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
       onChange,
     });
     window = items;
-    control.items = new ItemControl(ref, job, items, rows, ({ item_id, row_index }) =>
-      settle(item_id, row_index, cancelledBeforeStart()),
+    control.items = new ItemControl(ref, job, items, rows, log, ({ item_id, row_index, again }) =>
+      settle(item_id, row_index, cancelledBeforeStart(again)),
     );
     const renewal = new Renewal(job.settings);
 
     for (;;) {
       changed = false;
       sample(job, Date.now());
-      const halted = cancelled || job.stop_reason !== null;
+      const halted = cancelled || startsNoMore(job) !== null;
       const paused = job.paused !== null;
       phase = cancelled ? 'cancelling' : halted ? 'stopping' : paused ? 'paused' : 'running';
       setCurrentDetails(jobDetails(progress(), namespace));
@@ -125,10 +136,9 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
       if (renewal.due) {
         if (items.starting === 0) {
           items.hold();
-          let drained = false;
-          void log.drain().then(() => (drained = true));
-          // Who asks for something of this run is answered by it.
-          await condition(() => (drained && allHandlersFinished()) || cancelled);
+          void log.drain();
+          // Who asks for something of this run is answered by it, which may bring an outcome.
+          await condition(() => (log.drained && allHandlersFinished()) || cancelled);
           // A stop or a cancellation is known before anything else that this task brings.
           if (!scope.consideredCancelled && (renewal.pressing || !items.endedNow)) {
             job.in_flight = items.handOver();
@@ -158,7 +168,9 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
     await condition(allHandlersFinished);
     phase = 'exporting';
     await log.drain();
-    const verdict = verdictOf({ counts: job.counts, total: job.total, cancelled });
+    leaveAsWere(job);
+    const halted = job.halt_reason !== null;
+    const verdict = verdictOf({ counts: job.counts, total: job.total, cancelled, halted });
     const summary = summaryOf(jobId, job, verdict, new Date());
     summary.output_error = await exportOutput(ref, summary);
     phase = 'closed';
@@ -208,8 +220,9 @@ function readSpec(jobId: string, input: unknown): JobSpec {
 }
 
 /** The outcome of a row that an operator does not want to be started. */
-function cancelledBeforeStart(): Outcome {
+function cancelledBeforeStart(again: Row['again']): Outcome {
   return {
+    ...(again !== undefined && { generation: again[1] }),
     status: 'cancelled',
     attempt_count: 0,
     last_error: 'cancelled before it was started',
@@ -236,12 +249,13 @@ function failureType(error: unknown): string | null | undefined {
 }
 
 function close(summary: JobSummary): JobSummary {
-  const { verdict, completed, failed, cancelled, pending } = summary;
+  const { verdict, completed, failed, cancelled, pending, halt_reason } = summary;
+  const counts = `${completed} completed, ${failed} failed, ${cancelled} cancelled, ${pending} pending`;
   if (verdict === 'cancelled') throw new CancelledFailure('cancelled');
   if (verdict === 'failed') {
     throw ApplicationFailure.create({
       type: JOB_FAILED_FAILURE,
-      message: `${completed} completed, ${failed} failed, ${cancelled} cancelled, ${pending} pending`,
+      message: halt_reason === null ? counts : `${halt_reason}: ${counts}`,
       nonRetryable: true,
       details: [summary],
     });

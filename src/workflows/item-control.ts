@@ -92,7 +92,8 @@ export class ItemControl {
 
   #noRetry(row: Row): string | undefined {
     const itemId = named(row.item_id);
-    if (this.#items.has(row.row_index)) return `${itemId} runs: cancel it first, or wait for its end`;
+    if (this.#items.has(row.row_index))
+      return `${itemId} runs: cancel it first, or wait for its end`;
     if (this.#rows.queued(row.row_index)) return `${itemId} is to be started again already`;
     if (!this.#hasEnded(row)) return `${itemId} has not been started yet`;
     if (this.#job.queue.length >= MAX_QUEUED) {

@@ -12,7 +12,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import type { ControlActivities, JobRef } from '../activities/contract.js';
+import type { ControlActivities, ItemInFlight, JobRef } from '../activities/contract.js';
 import type { Outcome } from '../job.js';
 import { clip } from '../job.js';
 import { ITEM_WORKFLOW, ROW_MEMO, itemWorkflowId, jobIdAttribute } from '../messages.js';
@@ -36,7 +36,7 @@ const { awaitItems, cancelItems } = proxyActivities<ControlActivities>({
 /** What becomes of items; each ends in one of these ways, once. */
 export interface ItemEvents {
   onSettled(item: { row_index: number; item_id: string; outcome: Outcome }): void;
-  /** The item is to be started again. */
+  /** The item has not come to an outcome, and is to be started again. */
   onPutBack(row: QueuedRow, itemId: string): void;
   /** Something else has changed. */
   onChange(): void;
@@ -51,6 +51,8 @@ export class ItemWindow {
   readonly #state: JobState;
   readonly #events: ItemEvents;
   readonly #started = new Map<number, string>();
+  /** Of items that are not in their first. */
+  readonly #generations = new Map<number, number>();
   readonly #adopted = new Set<number>();
   readonly #children = new CancellationScope();
   readonly #starting = new Set<number>();
@@ -61,7 +63,10 @@ export class ItemWindow {
     this.#job = job;
     this.#state = state;
     this.#events = events;
-    for (const [row, runId] of state.in_flight) this.#started.set(row, runId);
+    for (const [row, runId, generation] of state.in_flight) {
+      this.#started.set(row, runId);
+      if (generation !== undefined) this.#generations.set(row, generation);
+    }
     for (let from = 0; from < state.in_flight.length; from += ADOPTION_CHUNK) {
       void this.#adopt(state.in_flight.slice(from, from + ADOPTION_CHUNK));
     }
@@ -98,11 +103,12 @@ export class ItemWindow {
 
   /** What the next run is given: it adopts those that run, and finds closed those that have ended. */
   handOver(): JobState['in_flight'] {
-    return [...this.#started];
+    return this.#inFlight(() => true);
   }
 
   start(row: Row): void {
     this.#starting.add(row.row_index);
+    if (row.again !== undefined) this.#generations.set(row.row_index, row.again[1]);
     void this.#run(row);
   }
 
@@ -111,13 +117,14 @@ export class ItemWindow {
     // The server refuses to cancel what it has not started.
     await condition(() => !this.#starting.has(row_index));
     if (!this.#started.has(row_index)) return;
-    await getExternalWorkflowHandle(itemWorkflowId(this.#job.job_id, item_id)).cancel();
+    const generation = this.#generations.get(row_index);
+    await getExternalWorkflowHandle(itemWorkflowId(this.#job.job_id, item_id, generation)).cancel();
   }
 
   /** Asks all items in flight to end; those that do settle as usual. */
   async cancel(): Promise<void> {
     this.#children.cancel();
-    const items = [...this.#started].filter(([row]) => this.#adopted.has(row));
+    const items = this.#inFlight((row) => this.#adopted.has(row));
     if (items.length > 0) await cancelItems({ ...ref(this.#job), items });
   }
 
@@ -140,14 +147,14 @@ export class ItemWindow {
       agent,
       limits,
       ...(output_schema === undefined ? {} : { output_schema }),
-      ...(again !== undefined && { after: { attempt: again[1], run: again[2] } }),
+      ...(again !== undefined && { generation: again[1] }),
     };
     let child;
     try {
       // Only the child belongs to the scope that is cancelled, not what follows from its end.
       child = await this.#children.run(() =>
         startChild<typeof agentJobItem>(ITEM_WORKFLOW, {
-          workflowId: itemWorkflowId(this.#job.job_id, itemId),
+          workflowId: itemWorkflowId(this.#job.job_id, itemId, input.generation),
           args: [input],
           staticSummary: clip(itemId, MAX_SUMMARY_CHARS),
           memo: { [ROW_MEMO]: rowIndex },
@@ -160,8 +167,9 @@ export class ItemWindow {
       );
     } catch (error) {
       this.#starting.delete(rowIndex);
-      // Cancelled before it began: the row stays pending.
       if (!isCancellation(error)) this.#notStarted(rowIndex, itemId, error);
+      // Cancelled before it began: the row stays pending, or what it was.
+      else if (again !== undefined) this.#events.onPutBack(again, itemId);
       this.#events.onChange();
       return;
     }
@@ -177,7 +185,7 @@ export class ItemWindow {
     await this.#released();
     if (outcome !== undefined) this.#settle(rowIndex, itemId, outcome);
     // Cancelled, terminated, or broken: how, an activity finds out.
-    else void this.#adopt([[rowIndex, child.firstExecutionRunId]]);
+    else void this.#adopt([[rowIndex, child.firstExecutionRunId, ...generationOf(again)]]);
   }
 
   /** The workflow ID is taken: by a leftover of a job of this ID that this server still knows. */
@@ -202,7 +210,7 @@ export class ItemWindow {
       await this.#released();
       for (const { row_index, item_id, outcome } of ended)
         this.#settle(row_index, item_id, outcome);
-      for (const [row_index, item_id] of gone) this.#putBack([row_index, 1, 0], item_id);
+      for (const [row_index, item_id] of gone) this.#putBack(row_index, item_id);
       waiting = waiting.filter(([row]) => this.#started.has(row));
     }
   }
@@ -215,18 +223,41 @@ export class ItemWindow {
   }
 
   #settle(row_index: number, item_id: string, outcome: Outcome): void {
-    if (this.#leave(row_index)) this.#events.onSettled({ row_index, item_id, outcome });
+    const generation = this.#generations.get(row_index);
+    if (!this.#leave(row_index)) return;
+    this.#events.onSettled({
+      row_index,
+      item_id,
+      outcome: generation === undefined ? outcome : { ...outcome, generation },
+    });
   }
 
-  #putBack(row: QueuedRow, itemId: string): void {
-    if (this.#leave(row[0])) this.#events.onPutBack(row, itemId);
+  #putBack(rowIndex: number, itemId: string): void {
+    const generation = this.#generations.get(rowIndex) ?? 1;
+    if (this.#leave(rowIndex)) this.#events.onPutBack([rowIndex, generation, null], itemId);
   }
 
   /** @returns whether the item was still there. */
   #leave(rowIndex: number): boolean {
     this.#adopted.delete(rowIndex);
+    this.#generations.delete(rowIndex);
     return this.#started.delete(rowIndex);
   }
+
+  #inFlight(which: (rowIndex: number) => boolean): ItemInFlight[] {
+    const items: ItemInFlight[] = [];
+    for (const [row, runId] of this.#started) {
+      const generation = this.#generations.get(row);
+      if (which(row))
+        items.push(generation === undefined ? [row, runId] : [row, runId, generation]);
+    }
+    return items;
+  }
+}
+
+/** As {@link ItemInFlight} has it. */
+function generationOf(again: QueuedRow | undefined): [] | [generation: number] {
+  return again === undefined ? [] : [again[1]];
 }
 
 function ref({ job_id, store_id }: JobRef): JobRef {

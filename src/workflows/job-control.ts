@@ -1,11 +1,6 @@
+import type { UpdateDefinition } from '@temporalio/common';
 import { setHandler } from '@temporalio/workflow';
-import {
-  RequestRefused,
-  readChange,
-  readItemId,
-  readReason,
-  refused,
-} from '../control-message.js';
+import { RequestRefused, readChange, readItemId, readReason, refused } from '../control-message.js';
 import type { ControlAnswer, SettingsChange } from '../job.js';
 import {
   cancelItemUpdate,
@@ -21,6 +16,7 @@ import { type JobState, startsNoMore } from './job-state.js';
 import { intolerable } from './tolerance.js';
 
 type Messages = unknown[];
+type Update = UpdateDefinition<ControlAnswer, [unknown]>;
 
 /**
  * What operators ask of the job while it runs. What cannot be read, or not be granted any more, is refused
@@ -40,32 +36,27 @@ export class JobControl {
     this.#onChange = onChange;
     const runs = () => this.#mustRun();
     const startsRows = () => this.#mustStartRows();
-    const ofItem = (...messages: Messages) => {
+    const ofItem = (messages: Messages) => {
       this.#mustRun();
       readItemId(messages);
     };
     setHandler(stopSignal, (...messages: Messages) => void this.#stop(messages));
-    setHandler(stopUpdate, (...messages: Messages) => this.#stop(messages), { validator: runs });
-    setHandler(setUpdate, (...messages: Messages) => this.#set(readChange(messages)), {
-      validator: (...messages: Messages) => {
+    onUpdate(stopUpdate, runs, (messages) => this.#stop(messages));
+    onUpdate(
+      setUpdate,
+      (messages) => {
         this.#mustRun();
         readChange(messages);
       },
-    });
-    setHandler(pauseUpdate, (...messages: Messages) => this.#pause(messages), {
-      validator: startsRows,
-    });
-    setHandler(resumeUpdate, () => this.#resume(), { validator: startsRows });
-    setHandler(
-      cancelItemUpdate,
-      (...messages: Messages) =>
-        this.#ofItem(messages, (items, itemId) => items.cancel(itemId)),
-      { validator: ofItem },
+      (messages) => this.#set(readChange(messages)),
     );
-    setHandler(
-      retryItemUpdate,
-      (...messages: Messages) => this.#ofItem(messages, (items, itemId) => items.retry(itemId)),
-      { validator: ofItem },
+    onUpdate(pauseUpdate, startsRows, (messages) => this.#pause(messages));
+    onUpdate(resumeUpdate, startsRows, () => this.#resume());
+    onUpdate(cancelItemUpdate, ofItem, (messages) =>
+      this.#ofItem(messages, (items, itemId) => items.cancel(itemId)),
+    );
+    onUpdate(retryItemUpdate, ofItem, (messages) =>
+      this.#ofItem(messages, (items, itemId) => items.retry(itemId)),
     );
   }
 
@@ -129,4 +120,15 @@ export class JobControl {
     this.#onChange();
     return { accepted: true };
   }
+}
+
+/** @param validate throws where the request is refused. */
+function onUpdate(
+  update: Update,
+  validate: (messages: Messages) => void,
+  handle: (messages: Messages) => ControlAnswer | Promise<ControlAnswer>,
+): void {
+  setHandler<ControlAnswer, [unknown], Update>(update, (...messages) => handle(messages), {
+    validator: (...messages) => validate(messages),
+  });
 }

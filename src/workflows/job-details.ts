@@ -18,10 +18,11 @@ export function jobDetails(progress: JobProgress, namespace: string): string {
   }
   if (progress.paused !== null) lines.push('', pauseText(progress.paused));
   if (progress.stop_reason !== null) lines.push('', `Stopping: ${escape(progress.stop_reason)}`);
+  if (progress.halt_reason !== null) lines.push('', `Halted: ${escape(progress.halt_reason)}`);
   if (progress.last_failures.length > 0) {
     lines.push('', 'Last failures:', '');
-    for (const { item_id, reason, last_error } of progress.last_failures) {
-      const id = encodeURIComponent(itemWorkflowId(progress.job_id, item_id));
+    for (const { item_id, reason, last_error, generation } of progress.last_failures) {
+      const id = encodeURIComponent(itemWorkflowId(progress.job_id, item_id, generation));
       const link = `/namespaces/${encodeURIComponent(namespace)}/workflows/${id}`;
       lines.push(`- [${escape(item_id)}](${link}) ${escape(`${reason}: ${last_error}`)}`);
     }
