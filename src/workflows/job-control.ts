@@ -1,6 +1,6 @@
 import type { UpdateDefinition } from '@temporalio/common';
-import { setHandler } from '@temporalio/workflow';
-import { RequestRefused, readChange, readItemId, readReason, refused } from '../control-message.js';
+import { condition, setHandler } from '@temporalio/workflow';
+import { RequestRefused, readChange, readItemId, readReason } from '../control-message.js';
 import type { ControlAnswer, SettingsChange } from '../job.js';
 import {
   cancelItemUpdate,
@@ -111,8 +111,9 @@ export class JobControl {
     messages: Messages,
     ask: (items: ItemControl, itemId: string) => Promise<ControlAnswer>,
   ): Promise<ControlAnswer> {
-    if (this.items === undefined) return refused('the job has not read its input yet: ask again');
-    return ask(this.items, readItemId(messages));
+    // A run that continues another one may be asked before it has taken over.
+    await condition(() => this.items !== undefined);
+    return ask(this.items!, readItemId(messages));
   }
 
   #grant(change: (job: JobState) => void): ControlAnswer {
