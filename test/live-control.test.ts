@@ -236,8 +236,8 @@ describe('a job is controlled while it runs', { concurrency: 4 }, () => {
       logs.map(({ generation, attempt, run, text }) => [generation, attempt, run, text]),
       [
         [1, 1, 1, 'worse\n'],
-        [2, 1, 1, 'better\n'],
-        [3, 1, 1, 'better\n'],
+        [2, 1, 1, 'better\nanswer 200\n'],
+        [3, 1, 1, 'better\nanswer 200\n'],
       ],
     );
     const ids: string[] = [];

@@ -158,5 +158,6 @@ function endedBy(error: unknown): RunEnd {
     return { kind: 'released' };
   }
   if (cause instanceof TimeoutFailure) return { kind: 'activity_timed_out' };
-  return { kind: 'threw', error: rootCause(error) ?? String(error) };
+  const permanent = cause instanceof ApplicationFailure && cause.nonRetryable === true;
+  return { kind: 'threw', error: rootCause(error) ?? String(error), permanent };
 }
