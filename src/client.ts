@@ -402,7 +402,7 @@ export class JobHandle {
     }
   }
 
-  /** Starts no more rows, and lets those that run end. */
+  /** Starts no more rows, and lets those that run end; also where no worker runs just now. */
   async stop(reason?: string): Promise<void> {
     await this.#handle().signal(stopSignal, reason === undefined ? {} : { reason });
   }

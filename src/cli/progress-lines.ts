@@ -2,7 +2,7 @@
 import cliProgress from 'cli-progress';
 import type { JobStatus } from '../client.js';
 import type { Color } from './output.js';
-import { pauseText, roughly, usageText } from './wording.js';
+import { oneLine, pauseText, roughly, usageText } from './wording.js';
 
 interface Segment {
   text: string;
@@ -65,6 +65,9 @@ function facts(status: JobStatus): Segment[] {
   const doing = DOING[state];
   if (status.paused !== null && state === 'paused') {
     list.push({ text: pauseText(status.paused), color: 'yellow' });
+  }
+  if (status.halt_reason !== null) {
+    list.push({ text: `halted: ${oneLine(status.halt_reason, 100)}`, color: 'red' });
   }
   if (doing !== undefined) list.push({ text: doing, color: 'yellow' });
   if (running !== null) list.push({ text: `${running} running` });
