@@ -398,6 +398,16 @@ describe('a job is controlled while it runs', { concurrency: 4 }, () => {
     assert.equal((await run('resume', 'told')).code, 0);
     assert.equal((await run('cancel', 'told', 'r2')).code, 0);
     assert.equal((await job.status()).cancelled, 1);
+    const retried = await run('retry', 'told', 'r2');
+    assert.deepEqual(
+      [retried.code, retried.stdout],
+      [0, 'Item r2 of job told is to be started again.\n'],
+    );
+    assert.equal((await job.status()).cancelled, 0);
+    const refused = await run('retry', 'told', 'r0');
+    assert.deepEqual([refused.code, refused.stdout], [2, '']);
+    assert.match(refused.stderr, /item r0 runs: cancel it first/);
+    assert.equal((await run('cancel', 'told', 'r2')).code, 0);
 
     const update = async (name: string, input?: object) => {
       const { stdout } = await promisify(execFile)(
@@ -415,7 +425,9 @@ describe('a job is controlled while it runs', { concurrency: 4 }, () => {
     assert.equal((await job.status()).state, 'paused');
     assert.deepEqual(await update('resume'), { accepted: true });
     assert.deepEqual(await update('set', { max_concurrency: 4 }), { accepted: true });
+    await until('it is cancelled', async () => (await job.status()).cancelled === 1);
     assert.equal((await update('cancel_item', { item_id: 'r2' })).accepted, false);
+    assert.equal((await update('retry_item', { item_id: 'r0' })).accepted, false);
     assert.deepEqual(await update('cancel_item', { item_id: 'r1' }), { accepted: true });
     assert.deepEqual(await update('stop', { reason: 'enough' }), { accepted: true });
     await site.file('t-r0', '');

@@ -78,7 +78,7 @@ export interface ItemTask {
   row: { [column: string]: Json };
 }
 
-export interface SavedResult {
+interface SavedResult {
   row_index: number;
   /** From the second on. */
   generation?: number;
