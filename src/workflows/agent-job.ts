@@ -136,9 +136,11 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
       if (renewal.due) {
         if (items.starting === 0) {
           items.hold();
-          void log.drain();
-          // Who asks for something of this run is answered by it, which may bring an outcome.
-          await condition(() => (log.drained && allHandlersFinished()) || cancelled);
+          let drained = false;
+          void log.drain().then(() => (drained = true));
+          // Who asks for something of this run is answered by it, which may bring one more outcome.
+          const ready = () => drained && log.drained && allHandlersFinished();
+          await condition(() => ready() || cancelled);
           // A stop or a cancellation is known before anything else that this task brings.
           if (!scope.consideredCancelled && (renewal.pressing || !items.endedNow)) {
             job.in_flight = items.handOver();
