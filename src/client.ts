@@ -10,6 +10,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { UpdateDefinition } from '@temporalio/common';
 import { literally } from './input/template.js';
 import {
   ApplicationFailure,
@@ -19,6 +20,7 @@ import {
   WorkflowFailedError,
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client';
 import {
   type ExternalTask,
@@ -29,6 +31,7 @@ import {
   knownOutcomes,
   listItems,
   listResults,
+  runningItem,
   sourceIds,
 } from './client/job-items.js';
 import { JobNotFound, type JobStatus, jobStatus } from './client/job-status.js';
@@ -37,11 +40,13 @@ import { serverConnection, storeLocation, taskQueue } from './config.js';
 import { dataConverter } from './data-converter.js';
 import {
   type AgentSpec,
+  type ControlAnswer,
   type ItemStatus,
   type JobSpec,
   type JobSummary,
   type Json,
   type ReportAnswer,
+  type SettingsChange,
   clip,
   jobIdProblem,
   isProcess,
@@ -49,9 +54,15 @@ import {
 import {
   INVALID_INPUT_FAILURE,
   JOB_WORKFLOW,
+  REQUEST_REFUSED_FAILURE,
   SUMMARY_MEMO,
+  cancelItemUpdate,
   itemWorkflowId,
+  pauseUpdate,
   reportUpdate,
+  resumeUpdate,
+  retryItemUpdate,
+  setUpdate,
   stopSignal,
 } from './messages.js';
 import { exportRows } from './output/export.js';
@@ -101,6 +112,16 @@ export class ServerUnreachable extends Error {
 /** The job was refused when it opened its input; nothing was started. */
 export class JobRefused extends Error {
   override name = 'JobRefused';
+}
+
+/** What was asked of a job is not granted, and nothing was changed. */
+export class ControlRefused extends Error {
+  override name = 'ControlRefused';
+}
+
+/** The job runs, and no worker has taken in time what was asked of it. */
+export class JobUnattended extends Error {
+  override name = 'JobUnattended';
 }
 
 /** The job was terminated, and so has no summary. */
@@ -253,9 +274,15 @@ export class AgentJobs {
     stop?: boolean;
     run?: number;
   }): Promise<ReportAnswer> {
-    const handle = this.client.workflow.getHandle(itemWorkflowId(report.job_id, report.item_id));
+    const { job_id, item_id } = report;
+    const send = (workflowId: string) =>
+      this.client.workflow.getHandle(workflowId).executeUpdate(reportUpdate, { args: [report] });
     try {
-      return await handle.executeUpdate(reportUpdate, { args: [report] });
+      return await send(itemWorkflowId(job_id, item_id)).catch(async (error: unknown) => {
+        if (!(error instanceof WorkflowNotFoundError)) throw error;
+        // It may have been started again.
+        return send(await runningItem(this.client, job_id, item_id));
+      });
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) {
         return settled('no such item runs: it has ended, or has not been started');
@@ -279,6 +306,7 @@ function settled(message: string): ReportAnswer {
 }
 
 const WATCH_INTERVAL_MS = 1000;
+const CONTROL_TIMEOUT_MS = 30_000;
 const LIST_CONCURRENCY = 16;
 
 /** One job. */
@@ -374,9 +402,42 @@ export class JobHandle {
     }
   }
 
-  /** Starts no more rows, and lets those that run end. */
+  /** Starts no more rows, and lets those that run end; also where no worker runs just now. */
   async stop(reason?: string): Promise<void> {
     await this.#handle().signal(stopSignal, reason === undefined ? {} : { reason });
+  }
+
+  /**
+   * Changes settings of the job while it runs. Rows that run are not touched: a lower concurrency is
+   * reached as they end.
+   * @throws {ControlRefused}; {@link JobUnattended}; `WorkflowNotFoundError` where the job has ended.
+   */
+  async set(change: SettingsChange): Promise<void> {
+    await this.#ask(setUpdate, change);
+  }
+
+  /** Starts no more rows until {@link resume}; those that run go on. @throws as {@link set}. */
+  async pause(reason?: string): Promise<void> {
+    await this.#ask(pauseUpdate, { reason });
+  }
+
+  /** Starts rows again, whatever kept the job from that. @throws as {@link set}. */
+  async resume(): Promise<void> {
+    await this.#ask(resumeUpdate);
+  }
+
+  /** Ends the agent of one item, or has it never started: the row is `cancelled`. @throws as {@link set}. */
+  async cancelItem(itemId: string): Promise<void> {
+    await this.#ask(cancelItemUpdate, { item_id: itemId });
+  }
+
+  /**
+   * Has one item that has ended started once more, whatever its outcome was: as a workflow of its own, whose
+   * ID has the generation behind the item's. The row is pending until then, and its last generation is what
+   * the output has. @throws as {@link set}; {@link ControlRefused} also where the item runs.
+   */
+  async retryItem(itemId: string): Promise<void> {
+    await this.#ask(retryItemUpdate, { item_id: itemId });
   }
 
   /** Ends the job with its agents. Also ends what items a terminated job has left behind. */
@@ -451,6 +512,29 @@ export class JobHandle {
    */
   async task(itemId: string): Promise<ExternalTask | undefined> {
     return externalTask(this.#client, this.jobId, itemId);
+  }
+
+  async #ask(
+    update: UpdateDefinition<ControlAnswer, [unknown]>,
+    message: object = {},
+  ): Promise<void> {
+    let answer: ControlAnswer;
+    try {
+      answer = await this.#client.withDeadline(Date.now() + CONTROL_TIMEOUT_MS, () =>
+        this.#handle().executeUpdate(update, { args: [message] }),
+      );
+    } catch (error) {
+      const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
+      if (cause instanceof ApplicationFailure && cause.type === REQUEST_REFUSED_FAILURE) {
+        throw new ControlRefused(cause.message);
+      }
+      if (!(error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)) throw error;
+      throw new JobUnattended(
+        `no worker has answered for job ${this.jobId} within ${CONTROL_TIMEOUT_MS / 1000} s, and nothing was changed. To start one: agent-jobs worker`,
+      );
+    }
+    if (answer.accepted) return;
+    throw new ControlRefused(answer.errors.map(({ message }) => message).join('; '));
   }
 
   #handle() {

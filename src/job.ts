@@ -95,8 +95,15 @@ export interface JobSpec {
   max_concurrency?: number | undefined;
   /** Seconds one agent may run, counted from its start. Default: 1800. */
   max_runtime_seconds?: number | undefined;
-  /** Tries of an item before it is failed. Default: 1. */
+  /** Tries of an item before it is failed; what another try would meet again is not tried. Default: 1. */
   max_attempts?: number | undefined;
+  /** Failed rows beyond which the job halts: 0 halts it at the first. Default: any number is tolerated. */
+  tolerated_failures?: number | undefined;
+  /**
+   * The same as a share of the rows that have ended, 0–100; looked at once {@link MIN_FAILURE_SAMPLE} rows
+   * have ended, or all. Default: any share is tolerated.
+   */
+  tolerated_failure_percentage?: number | undefined;
   /** Seconds to wait, after an agent has ended, for a report that travels apart from it. Default: 5. */
   report_grace_seconds?: number | undefined;
   /** Seconds an agent may go on after its accepted report before it is ended. Default: 30. */
@@ -128,6 +135,8 @@ export interface JobSettings {
   csv_path: string;
   output_csv_path: string;
   max_concurrency: number;
+  tolerated_failures?: number;
+  tolerated_failure_percentage?: number;
   agent: AgentRoute;
   limits: ItemLimits;
   output_schema?: { [key: string]: Json } | boolean;
@@ -202,6 +211,8 @@ export interface OutcomeCommon {
   refused_reports?: number;
   /** What the attempts cost, where the agent tells; those lost with their worker are not known. */
   usage?: AttemptUsage[];
+  /** Set by the job from 2 on: how often the item has been started, by retries of an operator's. */
+  generation?: number;
 }
 
 /** What a model was used for, as its agent tells. */
@@ -244,16 +255,37 @@ export interface Counts {
 
 export type Verdict = 'succeeded' | 'partial' | 'failed' | 'stopped' | 'cancelled';
 
-/** Why a job starts no more rows. */
-export interface StopRequest {
+/** Why no rows are started for now. */
+export interface Pause {
   reason: string;
+  /** ISO 8601. */
+  since: string;
+  /** ISO 8601; null where only a person ends it. */
+  until: string | null;
 }
+
+/** What can be changed of a job that runs; what is not named stays as it is. */
+export interface SettingsChange {
+  /** Items in flight at once, 1–1000. */
+  max_concurrency?: number | undefined;
+  /** Seconds one agent may run: of rows that start from then on. */
+  max_runtime_seconds?: number | undefined;
+  /** As in {@link JobSpec}. A job that has halted goes on if what has failed is tolerated now. */
+  tolerated_failures?: number | undefined;
+  /** As in {@link JobSpec}. */
+  tolerated_failure_percentage?: number | undefined;
+}
+
+/** What an operator's request that could be read is answered. */
+export type ControlAnswer = { accepted: true } | { accepted: false; errors: ReportError[] };
 
 /** A failed item as shown in progress and summary. */
 export interface FailureSample {
   item_id: string;
   reason: FailureReason;
   last_error: string;
+  /** As in {@link OutcomeCommon}. */
+  generation?: number;
 }
 
 /** What the `progress` query answers. */
@@ -261,15 +293,20 @@ export interface JobProgress extends Counts {
   /** Of the rows that have ended; null where no agent has told. */
   usage: Usage | null;
   job_id: string;
-  state: 'opening' | 'running' | 'stopping' | 'cancelling' | 'exporting' | 'closed';
+  state: 'opening' | 'running' | 'paused' | 'stopping' | 'cancelling' | 'exporting' | 'closed';
   total: number;
   pending: number;
   running: number;
+  max_concurrency: number;
+  /** Set where no rows are started for now; those that run go on. */
+  paused: Pause | null;
   /** Rows ended per second over the last minute or so; null until known. */
   rows_per_second: number | null;
   /** Seconds to the end at that rate; null until known. */
   eta_seconds: number | null;
   stop_reason: string | null;
+  /** Set where more rows have failed than are tolerated: no more are started. */
+  halt_reason: string | null;
   last_failures: FailureSample[];
   output_csv_path: string;
   started_at: string;
@@ -289,6 +326,8 @@ export interface JobSummary extends Counts {
   /** Set where the output could not be written; `agent-jobs results JOB --output PATH` recovers. */
   output_error: string | null;
   stop_reason: string | null;
+  /** Set where more rows have failed than are tolerated. */
+  halt_reason: string | null;
   /** At most {@link MAX_FAILURE_SAMPLES}. */
   failures: FailureSample[];
   started_at: string;
@@ -352,6 +391,8 @@ export const MAX_SETUP_SECONDS = 600;
 export const MAX_TEARDOWN_SECONDS = 60;
 /** A larger patch is not kept. */
 export const MAX_PATCH_BYTES = 64 * 1024 * 1024;
+/** Rows that have to have ended before a share of failures means something; all, where the job has fewer. */
+export const MIN_FAILURE_SAMPLE = 20;
 /** Runs of one attempt that may be lost with their worker before the item fails. */
 export const MAX_LOST_RUNS = 5;
 
@@ -386,11 +427,17 @@ export function ended(counts: Counts): number {
 }
 
 /** The verdict: the first rule that matches. */
-export function verdictOf(job: { counts: Counts; total: number; cancelled: boolean }): Verdict {
+export function verdictOf(job: {
+  counts: Counts;
+  total: number;
+  cancelled: boolean;
+  /** More rows have failed than are tolerated. */
+  halted: boolean;
+}): Verdict {
   const { counts, total } = job;
   const pending = total - ended(counts);
   if (job.cancelled && (pending > 0 || counts.cancelled > 0)) return 'cancelled';
-  if (counts.completed === 0 && counts.failed > 0) return 'failed';
+  if (job.halted || (counts.completed === 0 && counts.failed > 0)) return 'failed';
   if (pending > 0) return 'stopped';
   if (counts.completed === total) return 'succeeded';
   return 'partial';

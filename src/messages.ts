@@ -4,7 +4,7 @@
  */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import { defineSearchAttributeKey } from '@temporalio/common';
-import type { JobProgress, Json, ReportAnswer } from './job.js';
+import type { ControlAnswer, JobProgress, Json, ReportAnswer } from './job.js';
 
 export const JOB_WORKFLOW = 'agentJob';
 export const ITEM_WORKFLOW = 'agentJobItem';
@@ -15,6 +15,18 @@ export const reportSignal = defineSignal<[unknown]>('report_agent_job_result');
 export const reportUpdate = defineUpdate<ReportAnswer, [unknown]>('report_agent_job_result');
 /** To a job: start no more rows, let running ones end. The payload is `{ reason? }` or nothing. */
 export const stopSignal = defineSignal<[unknown?]>('stop');
+/** As {@link stopSignal}, and answers. */
+export const stopUpdate = defineUpdate<ControlAnswer, [unknown]>('stop');
+/** To a job: changes its settings. The payload is a `SettingsChange`. */
+export const setUpdate = defineUpdate<ControlAnswer, [unknown]>('set');
+/** To a job: start no more rows until it is resumed. The payload is `{ reason? }` or nothing. */
+export const pauseUpdate = defineUpdate<ControlAnswer, [unknown]>('pause');
+/** To a job: start rows again, whatever kept it from that. There need not be a payload. */
+export const resumeUpdate = defineUpdate<ControlAnswer, [unknown]>('resume');
+/** To a job: end the agent of an item, or do not start it. The payload is `{ item_id }`. */
+export const cancelItemUpdate = defineUpdate<ControlAnswer, [unknown]>('cancel_item');
+/** To a job: start an item that has ended once more. The payload is `{ item_id }`. */
+export const retryItemUpdate = defineUpdate<ControlAnswer, [unknown]>('retry_item');
 /** To a job. */
 export const progressQuery = defineQuery<JobProgress>('progress');
 /** To an item: what is to be done, and how it stands. */
@@ -60,6 +72,8 @@ export const SUMMARY_MEMO = 'summary';
 export const INVALID_INPUT_FAILURE = 'InvalidInput';
 /** The type of failure of a job whose verdict is `failed`; its details are the summary. */
 export const JOB_FAILED_FAILURE = 'JobFailed';
+/** The type of failure of a request to a job that cannot be read, or not be granted any more. */
+export const REQUEST_REFUSED_FAILURE = 'RequestRefused';
 /** An agent that is lost with its worker, or a worker that is told to go, is not the agent's failure. */
 export const WORKER_SHUTDOWN_FAILURE = 'WorkerShutdown';
 /** A worker without the job's store leaves the work to one that has it: retried until one does. */
@@ -71,9 +85,17 @@ export function agentTaskQueue(taskQueue: string): string {
 }
 
 /**
- * The workflow ID of an item. Percent-encoding keeps it legal for any item ID, and a job ID holds
- * no slash, so no two jobs or items can meet.
+ * The workflow ID of an item: `<job_id>/<item_id>`, and `<job_id>/<item_id>/<generation>` from its second
+ * generation on. Percent-encoding keeps it legal for any item ID, and neither a job ID nor an encoded item
+ * ID holds a slash, so no two jobs or items can meet.
  */
-export function itemWorkflowId(jobId: string, itemId: string): string {
-  return `${jobId}/${encodeURIComponent(itemId)}`;
+export function itemWorkflowId(jobId: string, itemId: string, generation = 1): string {
+  const id = `${jobId}/${encodeURIComponent(itemId)}`;
+  return generation === 1 ? id : `${id}/${generation}`;
+}
+
+/** The item that a workflow ID of {@link itemWorkflowId} names. */
+export function itemOf(workflowId: string): { item_id: string; generation: number } {
+  const [, itemId = '', generation = '1'] = workflowId.split('/');
+  return { item_id: decodeURIComponent(itemId), generation: Number(generation) };
 }

@@ -8,6 +8,7 @@ import {
   type AgentSpec,
   type JobSettings,
   type JobSpec,
+  type SettingsChange,
   DEFAULT_LIMITS,
   DEFAULT_MAX_CONCURRENCY,
   ISOLATIONS,
@@ -63,7 +64,21 @@ const preset = z.strictObject({
 const external = z.strictObject({ external: z.literal(true) });
 const activity = z.strictObject({ activity: text, task_queue: text });
 
+/** Settings that can also be changed while the job runs. */
+const changeable = {
+  max_concurrency: z.int().min(1).max(MAX_CONCURRENCY).optional(),
+  max_runtime_seconds: seconds(0.1, 7 * 86_400).optional(),
+  tolerated_failures: z.int().min(0).optional(),
+  tolerated_failure_percentage: z.number().min(0).max(100).optional(),
+};
+const change = z
+  .strictObject(changeable)
+  .refine((settings) => Object.values(settings).some((value) => value !== undefined), {
+    message: `names nothing to set: give any of ${Object.keys(changeable).join(', ')}`,
+  });
+
 const spec = z.strictObject({
+  ...changeable,
   csv_path: absolutePath,
   // A key of no other job's, and no path out of a folder.
   input_key: z
@@ -94,8 +109,6 @@ const spec = z.strictObject({
   output_csv_path: absolutePath.regex(/\.(csv|jsonl)$/i, 'must end in .csv or .jsonl').optional(),
   overwrite: z.boolean().optional(),
   output_schema: z.union([z.record(z.string(), z.json()), z.boolean()]).optional(),
-  max_concurrency: z.int().min(1).max(MAX_CONCURRENCY).optional(),
-  max_runtime_seconds: seconds(0.1, 7 * 86_400).optional(),
   max_attempts: z.int().min(1).max(100).optional(),
   report_grace_seconds: seconds(0, 3600).optional(),
   exit_grace_seconds: seconds(0, 3600).optional(),
@@ -107,21 +120,28 @@ const spec = z.strictObject({
  * @throws {SpecError} naming every field that is unknown, missing, ill-typed or out of range.
  */
 export function parseSpec(input: unknown): JobSpec {
-  const parsed = read(input);
-  if (!parsed.success) {
+  const parsed = read(spec, input);
+  checkSchema(parsed.output_schema);
+  return parsed;
+}
+
+/**
+ * @returns the settings to be changed while a job runs.
+ * @throws {SpecError}
+ */
+export function parseChange(input: unknown): SettingsChange {
+  return read(change, input);
+}
+
+function read<T>(schema: z.ZodType<T>, input: unknown): T {
+  try {
+    const parsed = schema.safeParse(input);
+    if (parsed.success) return parsed.data;
     throw new SpecError(
       parsed.error.issues.map(({ path, message }) =>
         path.length > 0 ? `${path.join('.')}: ${message}` : message,
       ),
     );
-  }
-  checkSchema(parsed.data.output_schema);
-  return parsed.data;
-}
-
-function read(input: unknown): ReturnType<typeof spec.safeParse> {
-  try {
-    return spec.safeParse(input);
   } catch (error) {
     if (error instanceof RangeError) throw new SpecError(['the spec is nested too deeply']);
     throw error;
@@ -146,10 +166,13 @@ function checkSchema(schema: JobSpec['output_schema']): void {
 
 /** The settings that the workflows run by: the spec with every default filled in. */
 export function settingsOf(spec: JobSpec, jobId: string): JobSettings {
+  const { tolerated_failures, tolerated_failure_percentage } = spec;
   return {
     csv_path: spec.csv_path,
     output_csv_path: spec.output_csv_path ?? defaultOutputPath(spec.csv_path, jobId),
     max_concurrency: spec.max_concurrency ?? DEFAULT_MAX_CONCURRENCY,
+    ...(tolerated_failures !== undefined && { tolerated_failures }),
+    ...(tolerated_failure_percentage !== undefined && { tolerated_failure_percentage }),
     agent: routeOf(spec.agent),
     limits: {
       max_runtime_seconds: spec.max_runtime_seconds ?? DEFAULT_LIMITS.max_runtime_seconds,

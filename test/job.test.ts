@@ -44,6 +44,7 @@ test('the verdict is the first rule that matches', () => {
     total: number,
     asked: boolean,
     verdict: string,
+    halted?: true,
   ][] = [
     [3, 0, 0, 3, false, 'succeeded'],
     [2, 1, 0, 3, false, 'partial'],
@@ -66,10 +67,14 @@ test('the verdict is the first rule that matches', () => {
     [3, 0, 0, 3, true, 'succeeded'],
     [2, 1, 0, 3, true, 'partial'],
     [0, 3, 0, 3, true, 'failed'],
+    // More have failed than are tolerated.
+    [9, 1, 0, 10, false, 'failed', true],
+    [1, 1, 0, 10, false, 'failed', true],
+    [1, 1, 0, 10, true, 'cancelled', true],
   ];
-  for (const [completed, failed, cancelled, total, asked, verdict] of cases) {
+  for (const [completed, failed, cancelled, total, asked, verdict, halted = false] of cases) {
     const counts = { completed, failed, cancelled };
-    const job = { counts, total, cancelled: asked };
+    const job = { counts, total, cancelled: asked, halted };
     assert.equal(verdictOf(job), verdict, JSON.stringify(job));
   }
 });

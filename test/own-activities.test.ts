@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, before, test } from 'node:test';
-import type { Payload } from '@temporalio/common';
+import { ApplicationFailure, type Payload } from '@temporalio/common';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import type { Json, JobSpec } from '../src/client.js';
 import { type EndedJob, runJob } from './support/ended-job.js';
@@ -71,6 +71,9 @@ const behaviours: Record<string, (task: Task) => unknown> = {
   'reports-afterwards': (task) => {
     void reportWhenReturned(task);
     return undefined;
+  },
+  'throws-for-good': () => {
+    throw ApplicationFailure.nonRetryable('not a ticket');
   },
   throws: () => {
     throw new Error('no such ticket');
@@ -194,6 +197,12 @@ test('attempts are counted', async () => {
     ],
   );
   assert.deepEqual(rows['throws-once']!.result, { label: 'attempt 2' });
+});
+
+test('an activity that says that it is no use is not tried again', async () => {
+  const { rows } = await run(['throws-for-good'], { max_attempts: 3 });
+  const { status, attempts, error } = rows['throws-for-good']!;
+  assert.deepEqual([status, attempts, error], ['failed', 1, 'agent_error: not a ticket']);
 });
 
 test('an activity that its worker does not know, or whose result cannot be decoded, fails its item', async () => {

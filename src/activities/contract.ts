@@ -36,24 +36,35 @@ export interface ControlActivities {
   openInput(job: { job_id: string; spec: JobSpec }): Promise<OpenedInput>;
   /** Item IDs of rows `from`, `from + 1`, …: at least one, at most `count`. */
   listItems(page: JobRef & { from: number; count: number }): Promise<string[]>;
+  /** The item IDs of some rows, in their order. */
+  itemIds(rows: JobRef & { rows: number[] }): Promise<string[]>;
+  /** The row of an item; null where there is none of this ID. */
+  rowOf(item: JobRef & { item_id: string }): Promise<number | null>;
   /** Writes a batch of outcomes. The same batch number is the same batch. */
   appendOutcomes(
     batch: JobRef & { batch: number; counts: Counts; outcomes: RowOutcome[] },
   ): Promise<void>;
-  /** Waits until at least one of the items, given by row and first run ID, has closed. */
+  /** How the latest generation of a row has ended; null where the store knows of no end. */
+  lastOutcome(
+    row: JobRef & { row_index: number },
+  ): Promise<{ status: Outcome['status']; generation: number } | null>;
+  /** Waits until at least one of the items has closed. */
   awaitItems(wait: ItemsInFlight): Promise<EndedItems>;
   /** Asks the items to end. */
   cancelItems(items: ItemsInFlight): Promise<void>;
   /** Puts a result that is too large for an outcome into the store. @returns its key. */
-  saveResult(result: JobRef & { row_index: number; result: Json }): Promise<string>;
+  saveResult(result: JobRef & SavedResult): Promise<string>;
   /** For agents that are not processes of ours: what is to be done. */
   describeItem(item: JobRef & { row_index: number }): Promise<ItemTask>;
   /** Writes the output and the summary. @returns why the output could not be written, or null. */
   exportResults(job: JobRef & { summary: JobSummary }): Promise<string | null>;
 }
 
+/** An item that has started, by row and first run ID; the generation from the second on. */
+export type ItemInFlight = [row_index: number, run_id: string, generation?: number];
+
 export interface ItemsInFlight extends JobRef {
-  items: [row_index: number, run_id: string][];
+  items: ItemInFlight[];
 }
 
 export interface EndedItems {
@@ -67,6 +78,13 @@ export interface ItemTask {
   row: { [column: string]: Json };
 }
 
+interface SavedResult {
+  row_index: number;
+  /** From the second on. */
+  generation?: number;
+  result: Json;
+}
+
 /** Run by agent workers, on a task queue of their own. */
 export interface AgentActivities {
   /** Runs the agent process of one item and ends with it. */
@@ -76,6 +94,8 @@ export interface AgentActivities {
 export interface AgentRun extends JobRef {
   item_id: string;
   row_index: number;
+  /** From the second on. */
+  generation?: number;
   attempt: number;
   run: number;
   limits: ItemLimits;

@@ -10,7 +10,7 @@ import {
 } from '../messages.js';
 import { type OutcomeOf, exportRows, outputText } from '../output/export.js';
 import { type JobStore, PAGE_ROWS, type PageRow, type StoredJob } from '../store/job-store.js';
-import { OutcomeIndex } from '../store/outcome-index.js';
+import { OutcomeIndex, lastOutcome } from '../store/outcome-index.js';
 import type { ControlActivities, EndedItems, ItemsInFlight } from './contract.js';
 import { ItemWatch } from './item-watch.js';
 import { InvalidInput, snapshotInput } from './open-input.js';
@@ -30,10 +30,12 @@ export function createControlActivities(deps: {
   const watch = new ItemWatch(client);
 
   async function executionsOf({ items, ...ref }: ItemsInFlight) {
-    const itemIds = await itemIdsOf(await jobs.stored(ref), items);
-    return items.map(([row_index, runId], n) => {
+    const rows = items.map(([row]) => row);
+    const itemIds = await itemIdsOf(await jobs.stored(ref), rows);
+    return items.map(([row_index, runId, generation], n) => {
       const item_id = itemIds[n]!;
-      return { row_index, item_id, workflowId: itemWorkflowId(ref.job_id, item_id), runId };
+      const workflowId = itemWorkflowId(ref.job_id, item_id, generation);
+      return { row_index, item_id, workflowId, runId };
     });
   }
 
@@ -65,6 +67,21 @@ export function createControlActivities(deps: {
       const page = await stored.page(Math.floor(from / PAGE_ROWS));
       const first = from % PAGE_ROWS;
       return page.slice(first, first + count).map(({ item_id }) => item_id);
+    },
+
+    async itemIds({ rows, ...ref }) {
+      return itemIdsOf(await jobs.stored(ref), rows);
+    },
+
+    async rowOf({ item_id, ...ref }) {
+      return (await (await jobs.stored(ref)).rowOf(item_id)) ?? null;
+    },
+
+    async lastOutcome({ row_index, ...ref }) {
+      const outcome = await lastOutcome(await jobs.stored(ref), row_index);
+      if (outcome === undefined) return null;
+      const { status, generation = 1 } = outcome;
+      return { status, generation };
     },
 
     async appendOutcomes({ batch, counts, outcomes, ...ref }) {
@@ -100,8 +117,8 @@ export function createControlActivities(deps: {
       }
     },
 
-    async saveResult({ row_index, result, ...ref }) {
-      return (await jobs.stored(ref)).saveResult(row_index, result);
+    async saveResult({ job_id, store_id, ...result }) {
+      return (await jobs.stored({ job_id, store_id })).saveResult(result);
     },
 
     async describeItem({ row_index, job_id, store_id }) {
@@ -148,14 +165,14 @@ function beat(): NodeJS.Timeout {
 }
 
 /** The item IDs, in the same order; each page is read once. */
-async function itemIdsOf(stored: StoredJob, items: ItemsInFlight['items']): Promise<string[]> {
+async function itemIdsOf(stored: StoredJob, rows: number[]): Promise<string[]> {
   const pages = new Map<number, PageRow[]>();
   const itemIds: string[] = [];
-  for (const [row] of items) {
-    const page = Math.floor(row / PAGE_ROWS);
-    let rows = pages.get(page);
-    if (rows === undefined) pages.set(page, (rows = await stored.page(page)));
-    itemIds.push(rows[row % PAGE_ROWS]!.item_id);
+  for (const row of rows) {
+    const number = Math.floor(row / PAGE_ROWS);
+    let page = pages.get(number);
+    if (page === undefined) pages.set(number, (page = await stored.page(number)));
+    itemIds.push(page[row % PAGE_ROWS]!.item_id);
   }
   return itemIds;
 }

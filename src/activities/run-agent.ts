@@ -196,7 +196,7 @@ function oneLine(text = ''): string {
 }
 
 function reportsOf({ client }: AgentHost, run: AgentRun, job: OpenJob): RunReports {
-  const handle = client.workflow.getHandle(itemWorkflowId(run.job_id, run.item_id));
+  const handle = client.workflow.getHandle(itemWorkflowId(run.job_id, run.item_id, run.generation));
   const { job_id, item_id } = run;
   return new RunReports({ job_id, item_id, run: run.run }, job.terms, (report, giveUp) =>
     deliver(handle, report, giveUp),

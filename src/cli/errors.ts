@@ -46,6 +46,7 @@ const INVALID = new Set([
   'JobNotFound',
   'ItemNotFound',
   'JobRefused',
+  'ControlRefused',
 ]);
 
 /** @returns the exit code of an error, and what to print; nothing where that was printed already. */
@@ -58,7 +59,8 @@ export function explain(error: unknown): { code: number; message?: string } {
   if (INVALID.has(error.name)) return { code: EXIT.invalid, message };
   if (error instanceof Interrupted) return { code: EXIT.interrupted, message };
   if (error instanceof Problem) return { code: EXIT.unexpected, message };
-  if (error.name === 'StoreError') return { code: EXIT.unexpected, message };
+  if (error.name === 'StoreError' || error.name === 'JobUnattended')
+    return { code: EXIT.unexpected, message };
   if (error.name === 'ServerUnreachable') {
     return { code: EXIT.unexpected, message: `${message}${reason(error)}. ${HOW_TO_REACH}` };
   }

@@ -1,7 +1,7 @@
 /** A job's status as an answer: for people, and as JSON. */
 import type { JobStatus } from '../client.js';
 import { type Color, answer, answerJson, paint } from './output.js';
-import { duration, oneLine, rows, usageText } from './wording.js';
+import { duration, oneLine, pauseText, rows, usageText } from './wording.js';
 
 const MAX_ERROR = 200;
 const MAX_ITEM_ID = 60;
@@ -53,6 +53,7 @@ export function answerStatus(status: JobStatus, link: string | undefined): void 
     const age = duration((Date.now() - Date.parse(status.as_of)) / 1000);
     line('worker', `none answers, these figures are ${age} old; to start one: agent-jobs worker`);
   }
+  if (status.paused !== null) line('paused', pauseText(status.paused).replace(/^paused:? /, ''));
   const rate = status.rows_per_second;
   if (rate !== null) {
     const eta = status.eta_seconds;
@@ -65,6 +66,7 @@ function answerDetails(status: JobStatus, link: string | undefined): void {
   const { job_id, failed, failures, output_csv_path, output_error } = status;
   if (status.usage !== null) line('usage', usageText(status.usage));
   if (status.stop_reason !== null) line('stopped', oneLine(status.stop_reason, MAX_ERROR));
+  if (status.halt_reason !== null) line('halted', oneLine(status.halt_reason, MAX_ERROR));
   if (status.error !== null) line('reason', oneLine(status.error, 2 * MAX_ERROR));
   failures.forEach(({ item_id, reason, last_error }, index) => {
     const id = oneLine(item_id, MAX_ITEM_ID);

@@ -1,4 +1,5 @@
 import { Argument, type Command } from 'commander';
+import type { ItemLog } from '../client.js';
 import { count, jobArgument, storeOption } from './arguments.js';
 import { answer, note, paint } from './output.js';
 import { printable } from './wording.js';
@@ -29,8 +30,7 @@ async function logs(id: string, itemId: string, { attempt, raw }: LogsOptions): 
     const shown = runs.filter((run) => attempt === undefined || run.attempt === attempt);
     for (const run of shown) {
       // Beside the answer, so that this can be piped.
-      if (shown.length > 1)
-        note(paint(process.stderr, 'bold', `Attempt ${run.attempt}, run ${run.run}:`));
+      if (shown.length > 1) note(paint(process.stderr, 'bold', titleOf(run)));
       const lines = (raw ? undefined : run.transcript) ?? [run.text.trimEnd()];
       for (const line of lines) if (line !== '') answer(raw ? line : printable(line));
     }
@@ -40,4 +40,9 @@ async function logs(id: string, itemId: string, { attempt, raw }: LogsOptions): 
       );
     }
   });
+}
+
+function titleOf({ generation, attempt, run }: ItemLog): string {
+  const retried = generation === 1 ? '' : `Retry ${generation - 1}, `;
+  return `${retried}${retried === '' ? 'Attempt' : 'attempt'} ${attempt}, run ${run}:`;
 }

@@ -2,7 +2,7 @@
 import cliProgress from 'cli-progress';
 import type { JobStatus } from '../client.js';
 import type { Color } from './output.js';
-import { roughly, usageText } from './wording.js';
+import { oneLine, pauseText, roughly, usageText } from './wording.js';
 
 interface Segment {
   text: string;
@@ -31,8 +31,9 @@ export function progressText(status: JobStatus): string {
 }
 
 /** What has to change for another line to be worth printing. */
-export function progressKey({ state, completed, failed, cancelled, running }: JobStatus): string {
-  return [state, completed, failed, cancelled, running].join();
+export function progressKey(status: JobStatus): string {
+  const { state, completed, failed, cancelled, running, paused } = status;
+  return [state, completed, failed, cancelled, running, paused?.until].join();
 }
 
 function doneOf({ completed, failed, cancelled }: JobStatus): number {
@@ -62,6 +63,12 @@ function facts(status: JobStatus): Segment[] {
   const { state, running, failed, cancelled, rows_per_second: rate, eta_seconds: eta } = status;
   const list: Segment[] = [];
   const doing = DOING[state];
+  if (status.paused !== null && state === 'paused') {
+    list.push({ text: pauseText(status.paused), color: 'yellow' });
+  }
+  if (status.halt_reason !== null) {
+    list.push({ text: `halted: ${oneLine(status.halt_reason, 100)}`, color: 'red' });
+  }
   if (doing !== undefined) list.push({ text: doing, color: 'yellow' });
   if (running !== null) list.push({ text: `${running} running` });
   list.push({ text: `${failed} failed`, color: failed > 0 ? 'red' : undefined });

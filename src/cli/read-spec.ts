@@ -17,6 +17,9 @@ export interface SpecOptions {
   maxConcurrency?: number;
   maxRuntimeSeconds?: number;
   maxAttempts?: number;
+  toleratedFailures?: number;
+  toleratedFailurePercentage?: number;
+  failFast?: true;
   overwrite?: boolean;
   external?: boolean;
   agent?: Preset;
@@ -52,6 +55,8 @@ export async function readSpec(
     max_concurrency: options.maxConcurrency,
     max_runtime_seconds: options.maxRuntimeSeconds,
     max_attempts: options.maxAttempts,
+    tolerated_failures: options.failFast ? 0 : options.toleratedFailures,
+    tolerated_failure_percentage: options.toleratedFailurePercentage,
   };
   const spec = parse(given);
   try {

@@ -7,6 +7,7 @@ import {
   ISOLATIONS,
   MAX_CONCURRENCY,
   MAX_SETUP_SECONDS,
+  MIN_FAILURE_SAMPLE,
   MAX_TEARDOWN_SECONDS,
   PRESETS,
   defaultOutputPath,
@@ -78,6 +79,21 @@ export function addRun(program: Command): void {
       '--max-attempts <n>',
       `tries of a row before it has failed (default: ${DEFAULT_LIMITS.max_attempts})`,
       number,
+    )
+    .option(
+      '--tolerated-failures <n>',
+      'failed rows beyond which the job halts: no more are started, and it has failed (default: any number)',
+      number,
+    )
+    .option(
+      '--tolerated-failure-percentage <p>',
+      `the same as a share of the rows that have ended, once ${MIN_FAILURE_SAMPLE} or all have (default: any share)`,
+      number,
+    )
+    .addOption(
+      new Option('--fail-fast', 'halt at the first failed row: --tolerated-failures 0').conflicts(
+        'toleratedFailures',
+      ),
     )
     .option('--job-id <id>', 'name of the job, not used before (default: a random UUID)', jobId)
     .addOption(

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { jobArgument, storeOption } from './arguments.js';
-import { answer } from './output.js';
+import { control } from './control.js';
 
 export function addStop(program: Command): void {
   program
@@ -14,12 +14,9 @@ export function addStop(program: Command): void {
 }
 
 async function stop(id: string): Promise<void> {
-  const { connected } = await import('./server.js');
-  const { answerEndedAlready } = await import('./job-report.js');
-  const { unlessEnded } = await import('./unless-ended.js');
-  await connected(async ({ jobs }) => {
-    const ended = await unlessEnded(jobs, id, (job) => job.stop('stopped by agent-jobs stop'));
-    if (ended !== undefined) answerEndedAlready(ended);
-    else answer(`Job ${id} starts no more rows. To see it end: agent-jobs watch ${id}`);
-  });
+  await control(
+    id,
+    (job) => job.stop('stopped by agent-jobs stop'),
+    `Job ${id} starts no more rows. To see it end: agent-jobs watch ${id}`,
+  );
 }

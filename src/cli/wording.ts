@@ -1,5 +1,5 @@
 /** How things are said to people. */
-import type { Usage } from '../job.js';
+import type { Pause, Usage } from '../job.js';
 
 /** `4.2 s`, `42 s`, `1 min 20 s`, `2 h 5 min`. */
 export function duration(seconds: number): string {
@@ -36,6 +36,15 @@ export function printable(text: string): string {
 export function oneLine(text: string, max: number): string {
   const line = printable(text.replace(/\s+/g, ' ').trim());
   return line.length <= max ? line : `${line.slice(0, max - 1).toWellFormed()}…`;
+}
+
+/** `paused until 14:05: quota`, in local time. */
+export function pauseText({ reason, until }: Pause): string {
+  if (until === null) return `paused: ${oneLine(reason, 200)}`;
+  const end = new Date(until);
+  const time = end.toTimeString().slice(0, 5);
+  const isToday = end.toDateString() === new Date().toDateString();
+  return `paused until ${isToday ? time : `${end.toDateString()} ${time}`}: ${oneLine(reason, 200)}`;
 }
 
 /** What models were used for: `1.2M tokens in (800k cached), 34k out, $0.56`. */

@@ -1,7 +1,14 @@
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { itemOutcome } from '../item-outcome.js';
 import type { ItemStatus, Json, Outcome } from '../job.js';
-import { ITEM_WORKFLOW, type ItemView, ROW_MEMO, itemQuery, itemWorkflowId } from '../messages.js';
+import {
+  ITEM_WORKFLOW,
+  type ItemView,
+  ROW_MEMO,
+  itemOf,
+  itemQuery,
+  itemWorkflowId,
+} from '../messages.js';
 import { type OutcomeOf, lastError } from '../output/export.js';
 import { PAGE_ROWS, type StoredJob } from '../store/job-store.js';
 import { OutcomeIndex } from '../store/outcome-index.js';
@@ -52,19 +59,21 @@ export async function knownOutcomes(
   const index = await OutcomeIndex.of(stored, total);
   const last = await stored.lastBatch();
   const since = last === undefined ? undefined : new Date(Date.parse(last.at) - STORE_LAG_MS);
-  const closed = new Map<string, string>();
+  const closed = new Map<string, { workflowId: string; runId: string; generation: number }>();
   const recent = since === undefined ? '' : ` AND CloseTime >= '${since.toISOString()}'`;
   for await (const { workflowId, runId } of items(client, stored.jobId, `!= 'Running'${recent}`)) {
-    closed.set(workflowId, runId);
+    const { item_id, generation } = itemOf(workflowId);
+    if (generation < (closed.get(item_id)?.generation ?? 0)) continue;
+    closed.set(item_id, { workflowId, runId, generation });
   }
   return async ({ row_index, item_id }): Promise<Outcome | undefined> => {
-    const outcome = await index.get(row_index);
-    if (outcome !== undefined) return outcome;
-    const workflowId = itemWorkflowId(stored.jobId, item_id);
-    const runId = closed.get(workflowId);
-    return runId === undefined
-      ? undefined
-      : itemOutcome(client.workflow.getHandle(workflowId, runId));
+    const written = await index.get(row_index);
+    const last = closed.get(item_id);
+    if (last === undefined) return written;
+    const { workflowId, runId, generation } = last;
+    if (written !== undefined && (written.generation ?? 1) >= generation) return written;
+    const outcome = await itemOutcome(client.workflow.getHandle(workflowId, runId));
+    return outcome && { ...outcome, ...(generation > 1 && { generation }) };
   };
 }
 
@@ -75,12 +84,12 @@ export async function* listItems(
   status?: ItemStatus,
 ): AsyncGenerator<ItemSummary> {
   if (status === 'running') return yield* await runningItems(client, stored.jobId);
-  for await (const { outcome, ...row } of rowsFrom(client, stored, 0)) {
+  for await (const { outcome, generation, ...row } of rowsFrom(client, stored, 0)) {
     if (status !== undefined && row.status !== status) continue;
     yield {
       job_id: stored.jobId,
       item_id: row.item_id,
-      workflow_id: itemWorkflowId(stored.jobId, row.item_id),
+      workflow_id: itemWorkflowId(stored.jobId, row.item_id, generation),
       row_index: row.row_index,
       status: row.status,
       attempt_count: outcome?.attempt_count ?? 0,
@@ -99,7 +108,11 @@ export async function* listResults(
   stored: StoredJob,
   query: { from?: number | undefined; status?: ItemStatus | undefined },
 ): AsyncGenerator<ItemResult> {
-  for await (const { outcome, ...row } of rowsFrom(client, stored, query.from ?? 0)) {
+  for await (const { outcome, generation: _, ...row } of rowsFrom(
+    client,
+    stored,
+    query.from ?? 0,
+  )) {
     if (query.status !== undefined && row.status !== query.status) continue;
     const result = outcome?.status === 'completed' ? await stored.result(outcome.result) : null;
     yield { ...row, result, last_error: lastError(outcome) || null };
@@ -129,17 +142,19 @@ async function* rowsFrom(client: Client, stored: StoredJob, from: number) {
   const record = await stored.record();
   if (record === undefined) return;
   const outcomeOf = await knownOutcomes(client, stored, record.total);
-  const running = new Set<string>();
+  const running = new Map<string, number>();
   for await (const { workflowId } of items(client, stored.jobId, `= 'Running'`)) {
-    running.add(workflowId);
+    const { item_id, generation } = itemOf(workflowId);
+    running.set(item_id, generation);
   }
   for (let row_index = from; row_index < record.total;) {
     const page = await stored.page(Math.floor(row_index / PAGE_ROWS));
     for (const { item_id, source_id } of page.slice(row_index % PAGE_ROWS)) {
-      const isRunning = running.has(itemWorkflowId(stored.jobId, item_id));
-      const outcome = isRunning ? undefined : await outcomeOf({ row_index, item_id });
-      const status: ItemStatus = outcome?.status ?? (isRunning ? 'running' : 'pending');
-      yield { item_id, row_index, source_id: source_id || null, status, outcome };
+      const runs = running.get(item_id);
+      const outcome = runs === undefined ? await outcomeOf({ row_index, item_id }) : undefined;
+      const status: ItemStatus = outcome?.status ?? (runs === undefined ? 'pending' : 'running');
+      const generation = runs ?? outcome?.generation;
+      yield { item_id, row_index, source_id: source_id || null, status, outcome, generation };
       row_index += 1;
     }
   }
@@ -151,7 +166,7 @@ async function runningItems(client: Client, jobId: string): Promise<ItemSummary[
   for await (const { workflowId, memo } of items(client, jobId, `= 'Running'`)) {
     running.push({
       job_id: jobId,
-      item_id: decodeURIComponent(workflowId.slice(jobId.length + 1)),
+      item_id: itemOf(workflowId).item_id,
       workflow_id: workflowId,
       row_index: Number(memo?.[ROW_MEMO]),
       status: 'running',
@@ -171,9 +186,9 @@ export async function externalTask(
   jobId: string,
   itemId: string,
 ): Promise<ExternalTask | undefined> {
-  const handle = client.workflow.getHandle(itemWorkflowId(jobId, itemId));
   let view: ItemView;
   try {
+    const handle = client.workflow.getHandle(await runningItem(client, jobId, itemId));
     view = await client.withDeadline(Date.now() + TASK_TIMEOUT_MS, () => handle.query(itemQuery));
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
@@ -191,6 +206,20 @@ export async function externalTask(
     deadline,
     ...(output_schema !== undefined && { output_schema }),
   };
+}
+
+/**
+ * The workflow ID of an item's generation that runs, else of its first.
+ * @throws `WorkflowNotFoundError` where there is no such item.
+ */
+export async function runningItem(client: Client, jobId: string, itemId: string): Promise<string> {
+  const first = itemWorkflowId(jobId, itemId);
+  const { status } = await client.workflow.getHandle(first).describe();
+  if (status.name === 'RUNNING') return first;
+  for await (const { workflowId } of items(client, jobId, `= 'Running'`)) {
+    if (itemOf(workflowId).item_id === itemId) return workflowId;
+  }
+  return first;
 }
 
 /** The workflows of a job's items. A job ID holds no quote. */

@@ -9,6 +9,7 @@ import {
   type Counts,
   type JobProgress,
   type JobSummary,
+  type Pause,
   type Usage,
   type Verdict,
   ended,
@@ -32,6 +33,12 @@ export interface JobStatus extends Counts {
   rows_per_second: number | null;
   eta_seconds: number | null;
   stop_reason: string | null;
+  /** Set where more rows have failed than are tolerated. */
+  halt_reason: string | null;
+  /** As the running job tells; null where it does not. */
+  max_concurrency: number | null;
+  /** Set where no rows are started for now; those that run go on. */
+  paused: Pause | null;
   output_csv_path: string | null;
   /** Where the job store has the output of a job that has closed, if it is kept there for the caller. */
   stored_output: string | null;
@@ -111,6 +118,8 @@ function ofProgress({ last_failures, ...progress }: JobProgress): JobStatus {
 function ofSummary(summary: JobSummary): JobStatus {
   return {
     stored_output: null,
+    max_concurrency: null,
+    paused: null,
     ...summary,
     state: 'closed',
     running: 0,
@@ -146,6 +155,9 @@ async function ofStore(
     rows_per_second: null,
     eta_seconds: null,
     stop_reason: null,
+    halt_reason: null,
+    max_concurrency: null,
+    paused: null,
     output_csv_path: record?.output_csv_path ?? null,
     stored_output: null,
     output_error: null,

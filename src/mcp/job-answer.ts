@@ -49,7 +49,7 @@ export async function jobAnswer(
     total_items: status.total || (known.total ?? 0),
     completed_items: status.completed,
     failed_items: status.failed,
-    job_error: status.error ?? status.output_error ?? status.stop_reason,
+    job_error: status.error ?? status.output_error ?? status.halt_reason ?? status.stop_reason,
     failed_item_errors: await failedItems(jobs, status),
     ...(!hasEnded(status) && { next: [said, followHint(job_id)].filter(Boolean).join(' ') }),
   };

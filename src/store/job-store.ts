@@ -35,6 +35,8 @@ export type PageRow = Omit<StoredRow, 'row'> & (Pick<StoredRow, 'row'> | { store
 
 /** The end of what one run of an agent printed, standard output and error as they came. */
 export interface RunLog {
+  /** 1, and one more for each time that an operator has had the item retried. */
+  generation: number;
   attempt: number;
   run: number;
   text: string;
@@ -51,7 +53,8 @@ export interface BatchHeader {
  * What a job keeps outside of Temporal, under `jobs/<job_id>/`:
  * `job.json`, `pages/<n>.jsonl` (the input), `rows/<row>.json` (large ones of it), `outcomes/<n>.jsonl`,
  * `results/<row>.json` (large ones), `logs/<row>.<attempt>.<run>.txt`,
- * `patches/<row>.<attempt>.<run>.patch`, `summary.json`; where workers do not see the caller's files, also
+ * `patches/<row>.<attempt>.<run>.patch`, of later generations of an item with that behind the other numbers
+ * (`results/<row>.<generation>.json`); `summary.json`; where workers do not see the caller's files, also
  * `input/<any>.csv` and `output.csv`. Pages, batches and results never change once written.
  */
 export class JobStore {
@@ -138,8 +141,8 @@ export class StoredJob {
   }
 
   /** @returns the key under which {@link result} finds it. */
-  async saveResult(rowIndex: number, result: Json): Promise<string> {
-    const key = `results/${rowIndex}.json`;
+  async saveResult({ row_index, generation, result }: SavedResult): Promise<string> {
+    const key = `results/${[row_index, ...later(generation)].join('.')}.json`;
     await this.#put(key, JSON.stringify(result));
     return key;
   }
@@ -196,14 +199,16 @@ export class StoredJob {
   async logs(rowIndex: number): Promise<RunLog[]> {
     // Not all of the job's: there are as many as it has had runs.
     const prefix = `${this.#prefix}logs/${rowIndex}.`;
-    const runs: [attempt: number, run: number, key: string][] = [];
+    const runs: { generation: number; attempt: number; run: number; key: string }[] = [];
     for (const key of await this.#blobs.list(prefix)) {
-      const [attempt, run] = key.slice(prefix.length).split('.').map(Number);
-      runs.push([attempt!, run!, key]);
+      const numbers = key.slice(prefix.length).split('.').slice(0, -1).map(Number);
+      const [attempt, run, generation = 1] = numbers;
+      runs.push({ generation, attempt: attempt!, run: run!, key });
     }
-    runs.sort(([, a], [, b]) => a - b);
+    runs.sort((a, b) => a.generation - b.generation || a.run - b.run);
     return Promise.all(
-      runs.map(async ([attempt, run, key]) => ({
+      runs.map(async ({ generation, attempt, run, key }) => ({
+        generation,
         attempt,
         run,
         text: (await this.#blobs.get(key)) ?? '',
@@ -252,11 +257,20 @@ export class StoredJob {
 
 interface RunNumbers {
   row_index: number;
+  generation?: number;
   attempt: number;
   run: number;
 }
 
-const runName = ({ row_index, attempt, run }: RunNumbers) => `${row_index}.${attempt}.${run}`;
+interface SavedResult {
+  row_index: number;
+  generation?: number;
+  result: Json;
+}
+
+const later = (generation = 1) => (generation === 1 ? [] : [generation]);
+const runName = ({ row_index, generation, attempt, run }: RunNumbers) =>
+  [row_index, attempt, run, ...later(generation)].join('.');
 const number = (n: number) => String(n).padStart(8, '0');
 const pageKey = (page: number) => `pages/${number(page)}.jsonl`;
 const batchKey = (batch: number) => `outcomes/${number(batch)}.jsonl`;

@@ -6,6 +6,16 @@ const MAX_RECENT = 64;
 /** Batches read at once: a store may be a network away. */
 const READERS = 8;
 
+/** The last outcome of one row, looked for from the latest batch back. */
+export async function lastOutcome(job: StoredJob, rowIndex: number): Promise<Outcome | undefined> {
+  for (const key of (await job.batches()).reverse()) {
+    const { outcomes } = await job.batch(key);
+    const last = outcomes.findLast(([row]) => row === rowIndex);
+    if (last !== undefined) return last[1];
+  }
+  return undefined;
+}
+
 /** Outcomes by row, for reading a whole job page by page without holding its results. */
 export class OutcomeIndex {
   readonly #job: StoredJob;
@@ -27,7 +37,8 @@ export class OutcomeIndex {
     const read = async () => {
       for (const [index, key] of left) {
         const { outcomes } = await job.batch(key);
-        for (const [row] of outcomes) batchOf[row] = index;
+        // Read in any order: of a row that was started again, the last outcome counts.
+        for (const [row] of outcomes) batchOf[row] = Math.max(batchOf[row]!, index);
       }
     };
     await Promise.all(Array.from({ length: READERS }, read));

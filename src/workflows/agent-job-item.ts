@@ -36,6 +36,7 @@ import { runOwnActivity, runProcess } from './agent-run.js';
 import { ItemTally } from './item-tally.js';
 import type { ItemInput } from './item-input.js';
 import { ReportInbox } from './report-inbox.js';
+import { backoffMs, isWorthAnother } from './retry-policy.js';
 
 /** A worker that was cut off from the server has so long to deliver before it is replaced. */
 const LOST_BACKOFF_SECONDS = 5;
@@ -103,10 +104,9 @@ export async function agentJobItem(input: ItemInput): Promise<Outcome> {
   try {
     for (;;) {
       end = await attempt(input, view, inbox, tally);
-      if (inbox.accepted !== undefined || end.permanent || view.attempt >= limits.max_attempts)
-        break;
-      const backoffMs = Math.min(60, 2 ** (view.attempt - 1)) * 1000;
-      if (await condition(() => inbox.accepted !== undefined, backoffMs)) break;
+      const reported = () => inbox.accepted !== undefined;
+      if (reported() || !isWorthAnother(end) || view.attempt >= limits.max_attempts) break;
+      if (await condition(reported, backoffMs(view.attempt, end, Math.random()))) break;
       view.attempt += 1;
     }
   } catch (error) {
@@ -224,13 +224,12 @@ async function close(
   if (inbox.accepted !== undefined) {
     const { result, reported_at } = inbox.accepted;
     const inline = resultBytes(result) <= INLINE_RESULT_BYTES;
-    const { job_id, store_id, row_index } = input;
+    const { job_id, store_id, row_index, generation } = input;
+    const item = { job_id, store_id, row_index, ...(generation !== undefined && { generation }) };
     return {
       status: 'completed',
       ...closing,
-      result: inline
-        ? { inline: result }
-        : { stored: await save({ job_id, store_id, row_index, result }) },
+      result: inline ? { inline: result } : { stored: await save({ ...item, result }) },
       reported_at,
       ...tally.patch,
     };

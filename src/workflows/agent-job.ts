@@ -3,6 +3,7 @@ import {
   ApplicationFailure,
   CancellationScope,
   CancelledFailure,
+  allHandlersFinished,
   condition,
   isCancellation,
   makeContinueAsNewFunc,
@@ -19,6 +20,7 @@ import {
   type JobProgress,
   type JobSpec,
   type JobSummary,
+  type Outcome,
   clip,
   jobIdProblem,
   verdictOf,
@@ -30,17 +32,28 @@ import {
   SUMMARY_MEMO,
   WRONG_STORE_FAILURE,
   progressQuery,
-  stopSignal,
   verdictAttribute,
 } from '../messages.js';
 import { SpecError, parseSpec, settingsOf } from '../spec.js';
 import { undecodableReason } from '../undecodable.js';
+import { ItemControl } from './item-control.js';
 import { ItemWindow } from './item-window.js';
+import { JobControl } from './job-control.js';
 import { jobDetails } from './job-details.js';
-import { type JobState, addOutcome, newState, progressOf, sample, summaryOf } from './job-state.js';
+import {
+  type JobState,
+  addOutcome,
+  leaveAsWere,
+  newState,
+  progressOf,
+  sample,
+  startsNoMore,
+  summaryOf,
+} from './job-state.js';
 import { OutcomeLog } from './outcome-log.js';
 import { Renewal } from './renewal.js';
-import { RowSource } from './row-source.js';
+import { type Row, RowSource } from './row-source.js';
+import { intolerable } from './tolerance.js';
 
 const { openInput } = proxyActivities<ControlActivities>({
   startToCloseTimeout: '1 hour',
@@ -69,32 +82,21 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
   const { workflowId: jobId, namespace, continuedFromExecutionRunId } = workflowInfo();
   // Who starts a job may send anything.
   const carried = continuedFromExecutionRunId === undefined ? undefined : left;
-  let state = carried;
+  const spec = carried === undefined ? readSpec(jobId, input) : undefined;
+  const job = carried ?? newState(settingsOf(spec!, jobId), workflowInfo().startTime);
   let window: ItemWindow | undefined;
   let phase: JobProgress['state'] = 'opening';
-  let stopReason: string | null = carried?.stop_reason ?? null;
   let cancelled = false;
   let changed = true;
+  const onChange = () => (changed = true);
 
   // Registered before the first await: a stop may come before the input is open.
-  setHandler(stopSignal, (...messages: unknown[]) => {
-    stopReason ??= stopReasonIn(messages[0]);
-    if (state !== undefined) state.stop_reason = stopReason;
-    changed = true;
-  });
+  const control = new JobControl(job, onChange);
   const progress = () =>
-    progressOf(
-      { jobId, startedAt: workflowInfo().startTime, phase, stopReason },
-      state,
-      window?.size ?? 0,
-    );
+    progressOf(jobId, job, { phase, running: window?.size ?? 0, paused: job.paused });
   setHandler(progressQuery, progress);
 
-  if (state === undefined) {
-    state = await open(jobId, input);
-    state.stop_reason = stopReason;
-  }
-  const job = state;
+  if (spec !== undefined) await open(jobId, spec, job);
   const ref: JobRef = { job_id: jobId, store_id: job.store_id };
   const scope = CancellationScope.current();
   scope.cancelRequested.catch(() => {
@@ -104,26 +106,31 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
 
   // What saves the results has to go on when the job is cancelled.
   return CancellationScope.nonCancellable(async () => {
-    const log = new OutcomeLog(ref, job, () => (changed = true));
-    const items = new ItemWindow(
-      ref,
-      job,
-      ({ row_index, item_id, outcome }) => {
-        addOutcome(job, item_id, outcome);
-        log.add(row_index, outcome);
-        changed = true;
-      },
-      () => (changed = true),
-    );
+    const log = new OutcomeLog(ref, job, onChange);
+    const rows = new RowSource(ref, job, onChange);
+    const settle = (item_id: string, row_index: number, outcome: Outcome) => {
+      addOutcome(job, item_id, outcome);
+      job.halt_reason ??= intolerable(job, job.settings);
+      log.add(row_index, outcome);
+      changed = true;
+    };
+    const items = new ItemWindow(ref, job, {
+      onSettled: ({ row_index, item_id, outcome }) => settle(item_id, row_index, outcome),
+      onPutBack: (row, itemId) => rows.putBack(row, itemId),
+      onChange,
+    });
     window = items;
-    const rows = new RowSource(ref, job, () => (changed = true));
-    const renewal = new Renewal(job.settings.max_concurrency);
+    control.items = new ItemControl(ref, job, items, rows, log, ({ item_id, row_index, again }) =>
+      settle(item_id, row_index, cancelledBeforeStart(again)),
+    );
+    const renewal = new Renewal(job.settings);
 
     for (;;) {
       changed = false;
       sample(job, Date.now());
-      const halted = cancelled || job.stop_reason !== null;
-      phase = cancelled ? 'cancelling' : halted ? 'stopping' : 'running';
+      const halted = cancelled || startsNoMore(job) !== null;
+      const paused = job.paused !== null;
+      phase = cancelled ? 'cancelling' : halted ? 'stopping' : paused ? 'paused' : 'running';
       setCurrentDetails(jobDetails(progress(), namespace));
       if (cancelled) break;
       if (renewal.due) {
@@ -131,7 +138,9 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
           items.hold();
           let drained = false;
           void log.drain().then(() => (drained = true));
-          await condition(() => drained || cancelled);
+          // Who asks for something of this run is answered by it, which may bring one more outcome.
+          const ready = () => drained && log.drained && allHandlersFinished();
+          await condition(() => ready() || cancelled);
           // A stop or a cancellation is known before anything else that this task brings.
           if (!scope.consideredCancelled && (renewal.pressing || !items.endedNow)) {
             job.in_flight = items.handOver();
@@ -141,39 +150,42 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
           items.release();
           continue;
         }
-      } else if (!halted && !log.backlogged) {
+      } else if (!halted && !paused && !log.backlogged) {
         while (items.size < job.settings.max_concurrency) {
-          const next = items.redo.shift() ?? rows.next();
+          const next = rows.next();
           if (next === undefined) break;
           items.start(next);
         }
       }
-      if (items.size === 0 && (halted || (rows.exhausted && items.redo.length === 0))) break;
+      if (items.size === 0 && (halted || rows.exhausted)) break;
       await condition(() => changed);
     }
 
+    control.end();
     if (cancelled) {
       void items.cancel();
       await condition(() => items.size === 0, CANCEL_TIMEOUT);
       items.abandon(`did not end within ${CANCEL_TIMEOUT} of the cancel request`);
     }
+    await condition(allHandlersFinished);
     phase = 'exporting';
     await log.drain();
-    const verdict = verdictOf({ counts: job.counts, total: job.total, cancelled });
+    leaveAsWere(job);
+    const halted = job.halt_reason !== null;
+    const verdict = verdictOf({ counts: job.counts, total: job.total, cancelled, halted });
     const summary = summaryOf(jobId, job, verdict, new Date());
     summary.output_error = await exportOutput(ref, summary);
     phase = 'closed';
     setCurrentDetails(jobDetails(progress(), namespace));
     upsertMemo({ [SUMMARY_MEMO]: summary });
     if (job.search_attributes) upsertSearchAttributes([{ key: verdictAttribute, value: verdict }]);
+    await condition(allHandlersFinished);
     return close(summary);
   });
 }
 
 /** @throws ApplicationFailure of type `InvalidInput` where there is something to mend. */
-async function open(jobId: string, input: unknown): Promise<JobState> {
-  const spec = readSpec(jobId, input);
-  const state = newState(settingsOf(spec, jobId), workflowInfo().startTime);
+async function open(jobId: string, spec: JobSpec, state: JobState): Promise<void> {
   try {
     Object.assign(state, await openInput({ job_id: jobId, spec }));
   } catch (error) {
@@ -187,7 +199,6 @@ async function open(jobId: string, input: unknown): Promise<JobState> {
   }
   const { csv_path, output_csv_path } = state.settings;
   upsertMemo({ [OPENED_MEMO]: { csv_path, output_csv_path, total: state.total } });
-  return state;
 }
 
 /** Neither the memo nor search attributes are carried along by themselves. */
@@ -210,9 +221,15 @@ function readSpec(jobId: string, input: unknown): JobSpec {
   }
 }
 
-function stopReasonIn(message: unknown): string {
-  const reason = (message as { reason?: unknown } | null | undefined)?.reason;
-  return typeof reason === 'string' ? clip(reason, 200) : 'stop requested';
+/** The outcome of a row that an operator does not want to be started. */
+function cancelledBeforeStart(again: Row['again']): Outcome {
+  return {
+    ...(again !== undefined && { generation: again[1] }),
+    status: 'cancelled',
+    attempt_count: 0,
+    last_error: 'cancelled before it was started',
+    completed_at: new Date().toISOString(),
+  };
 }
 
 async function exportOutput(ref: JobRef, summary: JobSummary): Promise<string | null> {
@@ -234,12 +251,13 @@ function failureType(error: unknown): string | null | undefined {
 }
 
 function close(summary: JobSummary): JobSummary {
-  const { verdict, completed, failed, cancelled, pending } = summary;
+  const { verdict, completed, failed, cancelled, pending, halt_reason } = summary;
+  const counts = `${completed} completed, ${failed} failed, ${cancelled} cancelled, ${pending} pending`;
   if (verdict === 'cancelled') throw new CancelledFailure('cancelled');
   if (verdict === 'failed') {
     throw ApplicationFailure.create({
       type: JOB_FAILED_FAILURE,
-      message: `${completed} completed, ${failed} failed, ${cancelled} cancelled, ${pending} pending`,
+      message: halt_reason === null ? counts : `${halt_reason}: ${counts}`,
       nonRetryable: true,
       details: [summary],
     });

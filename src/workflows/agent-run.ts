@@ -37,7 +37,11 @@ export async function runProcess(
   attempt: number,
   inbox: ReportInbox,
 ): Promise<RunEnd> {
-  const { job_id, store_id, item_id, row_index, limits } = input;
+  const { job_id, store_id, item_id, row_index, generation, limits } = input;
+  const item = {
+    ...{ job_id, store_id, item_id, row_index },
+    ...(generation !== undefined && { generation }),
+  };
   const { runAgent } = proxyActivities<AgentActivities>({
     taskQueue: agentTaskQueue(workflowInfo().taskQueue),
     startToCloseTimeout:
@@ -61,7 +65,7 @@ export async function runProcess(
   });
   const run = inbox.run;
   const end = await endOf(
-    () => runAgent({ job_id, store_id, item_id, row_index, attempt, run, limits }),
+    () => runAgent({ ...item, attempt, run, limits }),
     inbox,
     limits.exit_grace_seconds,
     () => inbox.accepted !== undefined && inbox.accepted.run !== run,
@@ -154,5 +158,6 @@ function endedBy(error: unknown): RunEnd {
     return { kind: 'released' };
   }
   if (cause instanceof TimeoutFailure) return { kind: 'activity_timed_out' };
-  return { kind: 'threw', error: rootCause(error) ?? String(error) };
+  const permanent = cause instanceof ApplicationFailure && cause.nonRetryable === true;
+  return { kind: 'threw', error: rootCause(error) ?? String(error), permanent };
 }

@@ -16,7 +16,8 @@ export type RunEnd =
   /** A user's own activity. */
   | { kind: 'returned' }
   | { kind: 'activity_timed_out' }
-  | { kind: 'threw'; error: string };
+  /** @see ApplicationFailure.nonRetryable for what is permanent. */
+  | { kind: 'threw'; error: string; permanent: boolean };
 
 /** What an attempt that brought no valid report comes to. */
 export interface AttemptEnd {
@@ -71,7 +72,7 @@ export function failureOf(run: RunEnd, { max_runtime_seconds }: ItemLimits): Att
         error: `still running after the ${max_runtime_seconds} s allowed`,
       };
     case 'threw':
-      return { reason: 'agent_error', error: run.error };
+      return { reason: 'agent_error', error: run.error, permanent: run.permanent };
   }
 }
 

@@ -7,5 +7,7 @@ export interface ItemInput extends JobRef {
   row_index: number;
   agent: AgentRoute;
   limits: ItemLimits;
+  /** From the second on. */
+  generation?: number;
   output_schema?: { [key: string]: Json } | boolean;
 }

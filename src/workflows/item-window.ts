@@ -4,6 +4,7 @@ import {
   ChildWorkflowFailure,
   ParentClosePolicy,
   condition,
+  getExternalWorkflowHandle,
   isCancellation,
   proxyActivities,
   rootCause,
@@ -11,13 +12,13 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import type { ControlActivities, JobRef } from '../activities/contract.js';
+import type { ControlActivities, ItemInFlight, JobRef } from '../activities/contract.js';
 import type { Outcome } from '../job.js';
 import { clip } from '../job.js';
 import { ITEM_WORKFLOW, ROW_MEMO, itemWorkflowId, jobIdAttribute } from '../messages.js';
 import type { agentJobItem } from './agent-job-item.js';
 import type { ItemInput } from './item-input.js';
-import type { JobState } from './job-state.js';
+import type { JobState, QueuedRow } from './job-state.js';
 import type { Row } from './row-source.js';
 
 /** Long polls of the server are limited, and the end of one item must not restart them all. */
@@ -32,33 +33,40 @@ const { awaitItems, cancelItems } = proxyActivities<ControlActivities>({
   retry: { maximumInterval: '10 seconds' },
 });
 
-/** Called once for each item that has settled. */
-export type OnSettled = (item: { row_index: number; item_id: string; outcome: Outcome }) => void;
+/** What becomes of items; each ends in one of these ways, once. */
+export interface ItemEvents {
+  onSettled(item: { row_index: number; item_id: string; outcome: Outcome }): void;
+  /** The item has not come to an outcome, and is to be started again. */
+  onPutBack(row: QueuedRow, itemId: string): void;
+  /** Something else has changed. */
+  onChange(): void;
+}
 
 /**
  * The items in flight: own children, whose end arrives as an event, and items adopted from the run
  * before this one, whose end an activity waits for. Each settles exactly once.
  */
 export class ItemWindow {
-  /** Items to start again, because the server no longer knows those runs. */
-  readonly redo: (Row & { run_id: string })[] = [];
   readonly #job: JobRef;
   readonly #state: JobState;
-  readonly #onSettled: OnSettled;
-  readonly #onChange: () => void;
+  readonly #events: ItemEvents;
   readonly #started = new Map<number, string>();
+  /** Of items that are not in their first. */
+  readonly #generations = new Map<number, number>();
   readonly #adopted = new Set<number>();
   readonly #children = new CancellationScope();
-  #starting = 0;
+  readonly #starting = new Set<number>();
   #held = false;
   #lastHeldAt = 0;
 
-  constructor(job: JobRef, state: JobState, onSettled: OnSettled, onChange: () => void) {
+  constructor(job: JobRef, state: JobState, events: ItemEvents) {
     this.#job = job;
     this.#state = state;
-    this.#onSettled = onSettled;
-    this.#onChange = onChange;
-    for (const [row, runId] of state.in_flight) this.#started.set(row, runId);
+    this.#events = events;
+    for (const [row, runId, generation] of state.in_flight) {
+      this.#started.set(row, runId);
+      if (generation !== undefined) this.#generations.set(row, generation);
+    }
     for (let from = 0; from < state.in_flight.length; from += ADOPTION_CHUNK) {
       void this.#adopt(state.in_flight.slice(from, from + ADOPTION_CHUNK));
     }
@@ -66,12 +74,16 @@ export class ItemWindow {
 
   /** Slots taken. */
   get size(): number {
-    return this.#starting + this.#started.size;
+    return this.#starting.size + this.#started.size;
   }
 
   /** Items asked for whose start is not known yet: a job must not continue as new before it is. */
   get starting(): number {
-    return this.#starting;
+    return this.#starting.size;
+  }
+
+  has(rowIndex: number): boolean {
+    return this.#starting.has(rowIndex) || this.#started.has(rowIndex);
   }
 
   /** Items that end from here on do not settle, so that what the next run is given stays as it is. */
@@ -91,19 +103,28 @@ export class ItemWindow {
 
   /** What the next run is given: it adopts those that run, and finds closed those that have ended. */
   handOver(): JobState['in_flight'] {
-    const redo = this.redo.map(({ row_index, run_id }) => [row_index, run_id] as const);
-    return [...this.#started, ...redo].map(([row, runId]) => [row, runId]);
+    return this.#inFlight(() => true);
   }
 
-  start({ row_index, item_id }: Row): void {
-    this.#starting += 1;
-    void this.#run(row_index, item_id);
+  start(row: Row): void {
+    this.#starting.add(row.row_index);
+    if (row.again !== undefined) this.#generations.set(row.row_index, row.again[1]);
+    void this.#run(row);
+  }
+
+  /** Asks one item to end, which then settles as usual. @returns once the server has the request. */
+  async cancelItem({ row_index, item_id }: Row): Promise<void> {
+    // The server refuses to cancel what it has not started.
+    await condition(() => !this.#starting.has(row_index));
+    if (!this.#started.has(row_index)) return;
+    const generation = this.#generations.get(row_index);
+    await getExternalWorkflowHandle(itemWorkflowId(this.#job.job_id, item_id, generation)).cancel();
   }
 
   /** Asks all items in flight to end; those that do settle as usual. */
   async cancel(): Promise<void> {
     this.#children.cancel();
-    const items = [...this.#started].filter(([row]) => this.#adopted.has(row));
+    const items = this.#inFlight((row) => this.#adopted.has(row));
     if (items.length > 0) await cancelItems({ ...ref(this.#job), items });
   }
 
@@ -116,7 +137,7 @@ export class ItemWindow {
     }
   }
 
-  async #run(rowIndex: number, itemId: string): Promise<void> {
+  async #run({ row_index: rowIndex, item_id: itemId, again }: Row): Promise<void> {
     const { settings, search_attributes } = this.#state;
     const { agent, limits, output_schema } = settings;
     const input: ItemInput = {
@@ -126,13 +147,14 @@ export class ItemWindow {
       agent,
       limits,
       ...(output_schema === undefined ? {} : { output_schema }),
+      ...(again !== undefined && { generation: again[1] }),
     };
     let child;
     try {
       // Only the child belongs to the scope that is cancelled, not what follows from its end.
       child = await this.#children.run(() =>
         startChild<typeof agentJobItem>(ITEM_WORKFLOW, {
-          workflowId: itemWorkflowId(this.#job.job_id, itemId),
+          workflowId: itemWorkflowId(this.#job.job_id, itemId, input.generation),
           args: [input],
           staticSummary: clip(itemId, MAX_SUMMARY_CHARS),
           memo: { [ROW_MEMO]: rowIndex },
@@ -144,15 +166,16 @@ export class ItemWindow {
         }),
       );
     } catch (error) {
-      this.#starting -= 1;
-      // Cancelled before it began: the row stays pending.
+      this.#starting.delete(rowIndex);
       if (!isCancellation(error)) this.#notStarted(rowIndex, itemId, error);
-      this.#onChange();
+      // Cancelled before it began: the row stays pending, or what it was.
+      else if (again !== undefined) this.#events.onPutBack(again, itemId);
+      this.#events.onChange();
       return;
     }
-    this.#starting -= 1;
+    this.#starting.delete(rowIndex);
     this.#started.set(rowIndex, child.firstExecutionRunId);
-    this.#onChange();
+    this.#events.onChange();
     let outcome;
     try {
       outcome = await child.result();
@@ -162,7 +185,7 @@ export class ItemWindow {
     await this.#released();
     if (outcome !== undefined) this.#settle(rowIndex, itemId, outcome);
     // Cancelled, terminated, or broken: how, an activity finds out.
-    else void this.#adopt([[rowIndex, child.firstExecutionRunId]]);
+    else void this.#adopt([[rowIndex, child.firstExecutionRunId, ...generationOf(again)]]);
   }
 
   /** The workflow ID is taken: by a leftover of a job of this ID that this server still knows. */
@@ -187,14 +210,7 @@ export class ItemWindow {
       await this.#released();
       for (const { row_index, item_id, outcome } of ended)
         this.#settle(row_index, item_id, outcome);
-      for (const [row_index, item_id] of gone) {
-        const run_id = this.#started.get(row_index);
-        if (run_id === undefined) continue;
-        this.#started.delete(row_index);
-        this.#adopted.delete(row_index);
-        this.redo.push({ row_index, item_id, run_id });
-      }
-      if (gone.length > 0) this.#onChange();
+      for (const [row_index, item_id] of gone) this.#putBack(row_index, item_id);
       waiting = waiting.filter(([row]) => this.#started.has(row));
     }
   }
@@ -207,10 +223,41 @@ export class ItemWindow {
   }
 
   #settle(row_index: number, item_id: string, outcome: Outcome): void {
-    if (!this.#started.delete(row_index)) return;
-    this.#adopted.delete(row_index);
-    this.#onSettled({ row_index, item_id, outcome });
+    const generation = this.#generations.get(row_index);
+    if (!this.#leave(row_index)) return;
+    this.#events.onSettled({
+      row_index,
+      item_id,
+      outcome: generation === undefined ? outcome : { ...outcome, generation },
+    });
   }
+
+  #putBack(rowIndex: number, itemId: string): void {
+    const generation = this.#generations.get(rowIndex) ?? 1;
+    if (this.#leave(rowIndex)) this.#events.onPutBack([rowIndex, generation, null], itemId);
+  }
+
+  /** @returns whether the item was still there. */
+  #leave(rowIndex: number): boolean {
+    this.#adopted.delete(rowIndex);
+    this.#generations.delete(rowIndex);
+    return this.#started.delete(rowIndex);
+  }
+
+  #inFlight(which: (rowIndex: number) => boolean): ItemInFlight[] {
+    const items: ItemInFlight[] = [];
+    for (const [row, runId] of this.#started) {
+      const generation = this.#generations.get(row);
+      if (which(row))
+        items.push(generation === undefined ? [row, runId] : [row, runId, generation]);
+    }
+    return items;
+  }
+}
+
+/** As {@link ItemInFlight} has it. */
+function generationOf(again: QueuedRow | undefined): [] | [generation: number] {
+  return again === undefined ? [] : [again[1]];
 }
 
 function ref({ job_id, store_id }: JobRef): JobRef {

@@ -1,4 +1,4 @@
-import type { JobProgress } from '../job.js';
+import type { JobProgress, Pause } from '../job.js';
 import { itemWorkflowId } from '../messages.js';
 
 /** The job as Markdown, for the current details in the Web UI. */
@@ -16,17 +16,24 @@ export function jobDetails(progress: JobProgress, namespace: string): string {
     const eta = progress.eta_seconds === null ? '' : `, ${duration(progress.eta_seconds)} to go`;
     lines.push('', `${progress.rows_per_second.toFixed(1)} rows per second${eta}`);
   }
+  if (progress.paused !== null) lines.push('', pauseText(progress.paused));
   if (progress.stop_reason !== null) lines.push('', `Stopping: ${escape(progress.stop_reason)}`);
+  if (progress.halt_reason !== null) lines.push('', `Halted: ${escape(progress.halt_reason)}`);
   if (progress.last_failures.length > 0) {
     lines.push('', 'Last failures:', '');
-    for (const { item_id, reason, last_error } of progress.last_failures) {
-      const id = encodeURIComponent(itemWorkflowId(progress.job_id, item_id));
+    for (const { item_id, reason, last_error, generation } of progress.last_failures) {
+      const id = encodeURIComponent(itemWorkflowId(progress.job_id, item_id, generation));
       const link = `/namespaces/${encodeURIComponent(namespace)}/workflows/${id}`;
       lines.push(`- [${escape(item_id)}](${link}) ${escape(`${reason}: ${last_error}`)}`);
     }
   }
   lines.push('', `Output: ${escape(progress.output_csv_path)}`);
   return lines.join('\n');
+}
+
+function pauseText({ reason, until }: Pause): string {
+  const end = until === null ? '' : ` until ${until.slice(11, 16)} UTC`;
+  return `Paused${end}: ${escape(reason)}`;
 }
 
 function duration(seconds: number): string {

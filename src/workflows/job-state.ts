@@ -1,3 +1,4 @@
+import type { ItemInFlight } from '../activities/contract.js';
 import {
   type AttemptUsage,
   type Counts,
@@ -6,6 +7,7 @@ import {
   type JobSettings,
   type JobSummary,
   type Outcome,
+  type Pause,
   type Usage,
   type Verdict,
   MAX_FAILURE_SAMPLES,
@@ -13,6 +15,12 @@ import {
   clip,
   ended,
 } from '../job.js';
+
+/**
+ * A row that is to be started again, as which generation of its item, and as what it was counted before:
+ * what it is again if it is not started after all.
+ */
+export type QueuedRow = [row_index: number, generation: number, was: Outcome['status'] | null];
 
 /**
  * What a job carries from one run to the next when it continues as new: counts, settings, row
@@ -28,11 +36,19 @@ export interface JobState {
   /** The next row to start. */
   next_row: number;
   counts: Counts;
-  /** Items that have started and not settled, with their first run ID. */
-  in_flight: [row_index: number, run_id: string][];
+  /** Items that have started and not settled. */
+  in_flight: ItemInFlight[];
+  /** Rows to be started before the next one. */
+  queue: QueuedRow[];
+  /** Rows after the next one that have an outcome already, and are not started. */
+  skipped: number[];
+  /** Set by a person. */
+  paused: Pause | null;
   /** The next batch of outcomes. */
   next_batch: number;
   stop_reason: string | null;
+  /** As in {@link JobSummary}. */
+  halt_reason: string | null;
   failures: FailureSample[];
   usage: Usage | null;
   started_at: string;
@@ -50,8 +66,12 @@ export function newState(settings: JobSettings, startedAt: Date): JobState {
     next_row: 0,
     counts: { completed: 0, failed: 0, cancelled: 0 },
     in_flight: [],
+    queue: [],
+    skipped: [],
+    paused: null,
     next_batch: 0,
     stop_reason: null,
+    halt_reason: null,
     failures: [],
     usage: null,
     started_at: startedAt.toISOString(),
@@ -70,8 +90,32 @@ export function addOutcome(state: JobState, item_id: string, outcome: Outcome): 
   for (const usage of outcome.usage ?? []) state.usage = sumOf(state.usage, usage);
   if (outcome.status !== 'failed') return;
   const last_error = clip(outcome.last_error, MAX_SAMPLE_ERROR_CHARS);
-  const failure = { item_id, reason: outcome.reason, last_error };
+  const { reason, generation } = outcome;
+  const failure = { item_id, reason, last_error, ...(generation !== undefined && { generation }) };
   state.failures = [...failures, failure].slice(-MAX_FAILURE_SAMPLES);
+}
+
+/** Counts an item that has ended as pending again. */
+export function takeBack(state: JobState, item_id: string, was: Outcome['status']): void {
+  const { counts, failures } = state;
+  state.counts = { ...counts, [was]: counts[was] - 1 };
+  state.failures = failures.filter((failure) => failure.item_id !== item_id);
+}
+
+/** Rows that were to be started again and will not be are what they were before. */
+export function leaveAsWere(state: JobState): void {
+  for (const [, , was] of state.queue) {
+    const { counts } = state;
+    if (was !== null) state.counts = { ...counts, [was]: counts[was] + 1 };
+  }
+  state.queue = [];
+}
+
+/** Why the job starts no more rows, whatever is asked of it; null where it does. */
+export function startsNoMore({ stop_reason, halt_reason }: JobState): string | null {
+  if (stop_reason !== null) return 'the job has been stopped: it starts no more rows';
+  if (halt_reason !== null) return `the job has halted and starts no more rows: ${halt_reason}`;
+  return null;
 }
 
 function sumOf(sum: Usage | null, { attempt: _attempt, ...usage }: AttemptUsage): Usage {
@@ -86,23 +130,22 @@ export function sample(state: JobState, nowMs: number): void {
   state.samples = [...state.samples, next].slice(-MAX_SAMPLES);
 }
 
-/** What is known of a job before its input is open. */
-export interface JobSoFar {
-  jobId: string;
-  startedAt: Date;
+/** How the job stands, as only its running workflow knows. */
+export interface Standing {
   phase: JobProgress['state'];
-  stopReason: string | null;
+  /** Items in flight. */
+  running: number;
+  paused: Pause | null;
 }
 
 export function progressOf(
-  { jobId, startedAt, phase, stopReason }: JobSoFar,
-  state: JobState | undefined,
-  running: number,
+  jobId: string,
+  state: JobState,
+  { phase, running, paused }: Standing,
 ): JobProgress {
-  const counts = state?.counts ?? { completed: 0, failed: 0, cancelled: 0 };
-  const total = state?.total ?? 0;
+  const { total, counts, settings } = state;
   const left = total - ended(counts);
-  const rate = state === undefined ? null : rateOf(state);
+  const rate = rateOf(state);
   return {
     job_id: jobId,
     state: phase,
@@ -110,13 +153,16 @@ export function progressOf(
     ...counts,
     running,
     pending: left - running,
+    max_concurrency: settings.max_concurrency,
+    paused,
     rows_per_second: rate,
     eta_seconds: rate !== null && rate > 0 ? left / rate : null,
-    stop_reason: stopReason,
-    last_failures: state?.failures ?? [],
-    usage: state?.usage ?? null,
-    output_csv_path: state?.settings.output_csv_path ?? '',
-    started_at: state?.started_at ?? startedAt.toISOString(),
+    stop_reason: state.stop_reason,
+    halt_reason: state.halt_reason,
+    last_failures: state.failures,
+    usage: state.usage,
+    output_csv_path: settings.output_csv_path,
+    started_at: state.started_at,
   };
 }
 
@@ -138,6 +184,7 @@ export function summaryOf(jobId: string, state: JobState, verdict: Verdict, now:
     ...(state.stored_output !== undefined && { stored_output: state.stored_output }),
     output_error: null,
     stop_reason: state.stop_reason,
+    halt_reason: state.halt_reason,
     failures: state.failures,
     usage: state.usage,
     started_at: state.started_at,

@@ -22,6 +22,7 @@ export class OutcomeLog {
   readonly #job: JobRef;
   readonly #state: JobState;
   #waiting: RowOutcome[] = [];
+  #inWriting: RowOutcome[] = [];
   #writing: Promise<void> | undefined;
   #flushPending = false;
 
@@ -37,6 +38,17 @@ export class OutcomeLog {
     return this.#waiting.length >= MAX_BACKLOG;
   }
 
+  /** Whether all is written. */
+  get drained(): boolean {
+    return this.#writing === undefined && this.#waiting.length === 0;
+  }
+
+  /** The last outcome of a row, while it is on its way to the store. */
+  find(rowIndex: number): Outcome | undefined {
+    const of = (outcomes: RowOutcome[]) => outcomes.findLast(([row]) => row === rowIndex)?.[1];
+    return of(this.#waiting) ?? of(this.#inWriting);
+  }
+
   add(rowIndex: number, outcome: Outcome): void {
     this.#waiting.push([rowIndex, outcome]);
     this.#schedule();
@@ -44,7 +56,7 @@ export class OutcomeLog {
 
   /** Writes all that waits. */
   async drain(): Promise<void> {
-    while (this.#writing !== undefined || this.#waiting.length > 0) {
+    while (!this.drained) {
       await (this.#writing ??= this.#write());
     }
   }
@@ -63,10 +75,12 @@ export class OutcomeLog {
 
   async #write(): Promise<void> {
     const outcomes = this.#waiting.splice(0, MAX_BATCH);
+    this.#inWriting = outcomes;
     const batch = this.#state.next_batch++;
     const { job_id, store_id } = this.#job;
     await appendOutcomes({ job_id, store_id, batch, counts: this.#state.counts, outcomes });
     this.#writing = undefined;
+    this.#inWriting = [];
     this.#onWritten();
     this.#schedule();
   }

@@ -18,18 +18,20 @@ const MAX_PUT_OFF = 1000;
  * between one try and the next, and insisted upon only when it has been put off for long.
  */
 export class Renewal {
-  readonly #maxEvents: number;
+  readonly #settings: { max_concurrency: number };
   #dueAt: number | undefined;
   #notBefore = 0;
 
-  constructor(maxConcurrency: number) {
-    this.#maxEvents = MAX_EVENTS + 2 * maxConcurrency;
+  /** @param settings as they are at the time. */
+  constructor(settings: { max_concurrency: number }) {
+    this.#settings = settings;
   }
 
   /** Whether to try now: no more items are started until it has worked or is put off. */
   get due(): boolean {
     const { continueAsNewSuggested, historyLength } = workflowInfo();
-    if (!continueAsNewSuggested && historyLength < this.#maxEvents) return false;
+    if (!continueAsNewSuggested && historyLength < MAX_EVENTS + 2 * this.#settings.max_concurrency)
+      return false;
     this.#dueAt ??= historyLength;
     return this.pressing || historyLength >= this.#notBefore;
   }

@@ -1,0 +1,129 @@
+import { proxyActivities, rootCause } from '@temporalio/workflow';
+import type { ControlActivities, JobRef } from '../activities/contract.js';
+import { refused } from '../control-message.js';
+import { type ControlAnswer, clip } from '../job.js';
+import type { ItemWindow } from './item-window.js';
+import { type JobState, startsNoMore, takeBack } from './job-state.js';
+import type { OutcomeLog } from './outcome-log.js';
+import type { Row, RowSource } from './row-source.js';
+
+const { rowOf, lastOutcome } = proxyActivities<ControlActivities>({
+  startToCloseTimeout: '1 minute',
+  retry: { maximumInterval: '10 seconds' },
+});
+
+export const OVER = 'the job is ending: its outcomes are being written';
+/** Row numbers that the job carries along until the rows before them have been started. */
+const MAX_SKIPPED = 1000;
+/** Rows that may wait for being started again. */
+const MAX_QUEUED = 1000;
+
+/** What operators ask of single items. Items are known by ID to operators and to the store, by row to the job. */
+export class ItemControl {
+  readonly #ref: JobRef;
+  readonly #job: JobState;
+  readonly #items: ItemWindow;
+  readonly #rows: RowSource;
+  readonly #log: OutcomeLog;
+  readonly #onSkipped: (row: Row) => void;
+  /** One request at a time: what the store says must still hold when it is acted upon. */
+  #last: Promise<unknown> = Promise.resolve();
+  #over = false;
+
+  /** @param onSkipped called with each row that is not to be started at all. */
+  constructor(
+    ref: JobRef,
+    job: JobState,
+    items: ItemWindow,
+    rows: RowSource,
+    log: OutcomeLog,
+    onSkipped: (row: Row) => void,
+  ) {
+    this.#ref = ref;
+    this.#job = job;
+    this.#items = items;
+    this.#rows = rows;
+    this.#log = log;
+    this.#onSkipped = onSkipped;
+  }
+
+  /** From here on nothing can be changed any more. */
+  end(): void {
+    this.#over = true;
+  }
+
+  cancel(itemId: string): Promise<ControlAnswer> {
+    return this.#inTurn(itemId, async (row) => {
+      if (this.#items.has(row.row_index)) {
+        await this.#items.cancelItem(row);
+        return { accepted: true };
+      }
+      const again = this.#rows.remove(row.row_index);
+      if (again !== undefined) {
+        this.#onSkipped({ ...row, again });
+        return { accepted: true };
+      }
+      if (this.#hasEnded(row)) return refused(`${named(itemId)} has ended already`, '/item_id');
+      const { skipped } = this.#job;
+      if (skipped.length >= MAX_SKIPPED) {
+        return refused(`${MAX_SKIPPED} rows are cancelled ahead of their start: no more are taken`);
+      }
+      this.#job.skipped = [...skipped, row.row_index];
+      this.#onSkipped(row);
+      return { accepted: true };
+    });
+  }
+
+  retry(itemId: string): Promise<ControlAnswer> {
+    return this.#inTurn(itemId, async (row) => {
+      const refusal = this.#noRetry(row);
+      if (refusal !== undefined) return refused(refusal, '/item_id');
+      const { row_index } = row;
+      const last = this.#log.find(row_index) ?? (await lastOutcome({ ...this.#ref, row_index }));
+      if (last === null) return refused(`how ${named(itemId)} has ended is not known`, '/item_id');
+      // Nothing else changes a row that has ended, but the job itself may have come to its end.
+      const tooLate = this.#over ? OVER : startsNoMore(this.#job);
+      if (tooLate !== null) return refused(tooLate);
+      takeBack(this.#job, itemId, last.status);
+      this.#rows.putBack([row_index, (last.generation ?? 1) + 1, last.status], itemId);
+      return { accepted: true };
+    });
+  }
+
+  #noRetry(row: Row): string | undefined {
+    const itemId = named(row.item_id);
+    if (this.#items.has(row.row_index))
+      return `${itemId} runs: cancel it first, or wait for its end`;
+    if (this.#rows.queued(row.row_index)) return `${itemId} is to be started again already`;
+    if (!this.#hasEnded(row)) return `${itemId} has not been started yet`;
+    if (this.#job.queue.length >= MAX_QUEUED) {
+      return `${MAX_QUEUED} rows wait for being started again: no more are taken for now`;
+    }
+    return startsNoMore(this.#job) ?? undefined;
+  }
+
+  /** Of a row that neither runs nor waits to be started again. */
+  #hasEnded({ row_index }: Row): boolean {
+    return row_index < this.#job.next_row || this.#job.skipped.includes(row_index);
+  }
+
+  #inTurn(itemId: string, ask: (row: Row) => Promise<ControlAnswer>): Promise<ControlAnswer> {
+    const answer = this.#last.then(async () => {
+      try {
+        const { job_id, store_id } = this.#ref;
+        const row_index = await rowOf({ job_id, store_id, item_id: itemId });
+        if (this.#over) return refused(OVER);
+        if (row_index !== null) return await ask({ row_index, item_id: itemId });
+        return refused(`the job has no ${named(itemId)}`, '/item_id');
+      } catch (error) {
+        return refused(clip(`it could not be done: ${rootCause(error) ?? String(error)}`, 300));
+      }
+    });
+    this.#last = answer;
+    return answer;
+  }
+}
+
+function named(itemId: string): string {
+  return `item ${clip(itemId, 150)}`;
+}
