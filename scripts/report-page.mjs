@@ -25,10 +25,11 @@ const compiled = new URL('../dist/report-page/', import.meta.url);
 const texts = await Promise.all(
   SCRIPTS.map((name) => readFile(new URL(`${name}.js`, compiled), 'utf8')),
 );
-const script = `{\n'use strict';\n${texts.join('')}}\n`;
+const script = `(() => {\n'use strict';\n${texts.join('')}})();\n`;
 const style = await readFile(new URL('page.css', source), 'utf8');
 const page = await readFile(new URL('page.html', source), 'utf8');
-if (/<\/(script|style)/i.test(script + style)) throw new Error('it would end its own element');
+if (/<(!--|\/?(script|style))/i.test(script + style))
+  throw new Error('it would end its own element');
 
 const hash = (text) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
 const policy = [

@@ -12,6 +12,7 @@ import { addMcp } from './mcp.js';
 import { flushed, note, tolerateGoneReader } from './output.js';
 import { addLogs } from './logs.js';
 import { addReport } from './report.js';
+import { addReportHtml } from './report-html.js';
 import { addResults } from './results.js';
 import { addRun } from './run.js';
 import { addStatus } from './status.js';
@@ -47,6 +48,7 @@ function program(): Command {
   addItems(root);
   addLogs(root);
   addResults(root);
+  addReportHtml(root);
   addStop(root);
   addCancel(root);
   addReport(root);

@@ -99,7 +99,9 @@ export async function* listResults(
   stored: StoredJob,
   query: { from?: number | undefined; status?: ItemStatus | undefined },
 ): AsyncGenerator<ItemResult> {
-  for await (const { outcome, ...row } of rowsFrom(client, stored, query.from ?? 0)) {
+  for await (const found of rowsFrom(client, stored, query.from ?? 0)) {
+    const { item_id, row_index, source_id, status, outcome } = found;
+    const row = { item_id, row_index, source_id, status };
     if (query.status !== undefined && row.status !== query.status) continue;
     const result = outcome?.status === 'completed' ? await stored.result(outcome.result) : null;
     yield { ...row, result, last_error: lastError(outcome) || null };
@@ -125,7 +127,8 @@ export async function sourceIds(
   return found;
 }
 
-async function* rowsFrom(client: Client, stored: StoredJob, from: number) {
+/** The rows of a job, in input order, each with what became of it and as its page has it. */
+export async function* rowsFrom(client: Client, stored: StoredJob, from: number) {
   const record = await stored.record();
   if (record === undefined) return;
   const outcomeOf = await knownOutcomes(client, stored, record.total);
@@ -135,11 +138,12 @@ async function* rowsFrom(client: Client, stored: StoredJob, from: number) {
   }
   for (let row_index = from; row_index < record.total;) {
     const page = await stored.page(Math.floor(row_index / PAGE_ROWS));
-    for (const { item_id, source_id } of page.slice(row_index % PAGE_ROWS)) {
+    for (const page_row of page.slice(row_index % PAGE_ROWS)) {
+      const { item_id, source_id } = page_row;
       const isRunning = running.has(itemWorkflowId(stored.jobId, item_id));
       const outcome = isRunning ? undefined : await outcomeOf({ row_index, item_id });
       const status: ItemStatus = outcome?.status ?? (isRunning ? 'running' : 'pending');
-      yield { item_id, row_index, source_id: source_id || null, status, outcome };
+      yield { item_id, row_index, source_id: source_id || null, status, outcome, page_row };
       row_index += 1;
     }
   }
@@ -193,9 +197,10 @@ export async function externalTask(
   };
 }
 
-/** The workflows of a job's items. A job ID holds no quote. */
-export function items(client: Client, jobId: string, status: string) {
+/** The workflows of a job's items. A job ID holds no quote. @param status as `= 'Running'`; default: any. */
+export function items(client: Client, jobId: string, status?: string) {
+  const ofStatus = status === undefined ? '' : ` AND ExecutionStatus ${status}`;
   return client.workflow.list({
-    query: `WorkflowType = '${ITEM_WORKFLOW}' AND WorkflowId STARTS_WITH '${jobId}/' AND ExecutionStatus ${status}`,
+    query: `WorkflowType = '${ITEM_WORKFLOW}' AND WorkflowId STARTS_WITH '${jobId}/'${ofStatus}`,
   });
 }
