@@ -39,7 +39,8 @@ export async function* htmlPage(
 
 /** Whether a file is a page of this job. */
 export async function isPageOf(path: string, jobId: string): Promise<boolean> {
-  const file = await open(path);
+  const file = await open(path).catch(() => undefined);
+  if (file === undefined) return false;
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
     const mark = `<meta name="agent-jobs-report" content="${jobId}" />`;

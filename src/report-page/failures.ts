@@ -34,7 +34,7 @@ function showFailures(rows: ReportRow[], choose: (name: string) => void): void {
   const most = groups[0]?.rows.length ?? 1;
   for (const { name, rows } of groups) {
     const bar = make('span', { class: 'share', 'aria-hidden': 'true' });
-    bar.style.width = `${Math.max(2, (100 * rows.length) / most)}%`;
+    bar.style.width = `${Math.max(1, (50 * rows.length) / most)}%`;
     const sample = rows[0]!;
     const button = make(
       'button',

@@ -1,7 +1,8 @@
 /** How values are said to people. */
 
-/** Milliseconds as `42 ms`, `4.2 s`, `1 min 20 s`, `2 h 5 min`. */
+/** Milliseconds as `0`, `42 ms`, `4.2 s`, `1 min 20 s`, `2 h 5 min`. */
 function durationText(ms: number): string {
+  if (ms === 0) return '0';
   if (ms < 1000) return `${Math.round(ms)} ms`;
   const seconds = ms / 1000;
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;

@@ -84,7 +84,7 @@ function showTimeline(job: ReportJob, rows: ReportRow[], open: (row: ReportRow) 
         if ((row.status === 'failed') !== failures || end < view.from || start > view.to) continue;
         const x = xOf(start);
         const length = Math.max(gap === 0 ? 1 : 2, xOf(end) - x - (gap === 0 ? 0 : 1));
-        context.fillStyle = color(row.status);
+        context.fillStyle = color(row.status === 'completed' ? 'completed-fill' : row.status);
         context.fillRect(x, lane * laneHeight, length, Math.max(1, laneHeight - gap));
       }
     }
