@@ -13,6 +13,8 @@ export interface ItemSummary {
   workflow_id: string;
   row_index: number;
   status: ItemStatus;
+  /** ISO 8601, where it runs; else null. */
+  started_at: string | null;
   attempt_count: number;
   last_error: string | null;
 }
@@ -83,6 +85,7 @@ export async function* listItems(
       workflow_id: itemWorkflowId(stored.jobId, row.item_id),
       row_index: row.row_index,
       status: row.status,
+      started_at: row.started_at,
       attempt_count: outcome?.attempt_count ?? 0,
       last_error:
         outcome === undefined || outcome.status === 'completed' ? null : outcome.last_error,
@@ -132,18 +135,20 @@ export async function* rowsFrom(client: Client, stored: StoredJob, from: number)
   const record = await stored.record();
   if (record === undefined) return;
   const outcomeOf = await knownOutcomes(client, stored, record.total);
-  const running = new Set<string>();
-  for await (const { workflowId } of items(client, stored.jobId, `= 'Running'`)) {
-    running.add(workflowId);
+  const running = new Map<string, string>();
+  for await (const { workflowId, startTime } of items(client, stored.jobId, `= 'Running'`)) {
+    running.set(workflowId, startTime.toISOString());
   }
   for (let row_index = from; row_index < record.total;) {
     const page = await stored.page(Math.floor(row_index / PAGE_ROWS));
     for (const page_row of page.slice(row_index % PAGE_ROWS)) {
       const { item_id, source_id } = page_row;
-      const isRunning = running.has(itemWorkflowId(stored.jobId, item_id));
+      const started_at = running.get(itemWorkflowId(stored.jobId, item_id)) ?? null;
+      const isRunning = started_at !== null;
       const outcome = isRunning ? undefined : await outcomeOf({ row_index, item_id });
       const status: ItemStatus = outcome?.status ?? (isRunning ? 'running' : 'pending');
-      yield { item_id, row_index, source_id: source_id || null, status, outcome, page_row };
+      const found = { item_id, row_index, source_id: source_id || null, status, started_at };
+      yield { ...found, outcome, page_row };
       row_index += 1;
     }
   }
@@ -152,13 +157,14 @@ export async function* rowsFrom(client: Client, stored: StoredJob, from: number)
 /** The items in flight, from the server alone: who works on them may not have the job store. */
 async function runningItems(client: Client, jobId: string): Promise<ItemSummary[]> {
   const running: ItemSummary[] = [];
-  for await (const { workflowId, memo } of items(client, jobId, `= 'Running'`)) {
+  for await (const { workflowId, memo, startTime } of items(client, jobId, `= 'Running'`)) {
     running.push({
       job_id: jobId,
       item_id: decodeURIComponent(workflowId.slice(jobId.length + 1)),
       workflow_id: workflowId,
       row_index: Number(memo?.[ROW_MEMO]),
       status: 'running',
+      started_at: startTime.toISOString(),
       attempt_count: 0,
       last_error: null,
     });
