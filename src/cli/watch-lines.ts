@@ -39,7 +39,8 @@ export function watchLines(job: WatchedJob, columns: number, rows: number): Line
     ...section(failures, failureRoom),
   ];
   const space = Array.from({ length: Math.max(0, room - body.length) }, (): Line => []);
-  return [...head, ...body, ...space, ...footer].slice(0, Math.max(1, rows));
+  // How it is left is the last to go.
+  return [...head.slice(0, Math.max(0, rows - footer.length)), ...body, ...space, ...footer];
 }
 
 function section(lines: Line[], room: number): Line[] {
