@@ -66,7 +66,9 @@ import {
   stopSignal,
 } from './messages.js';
 import { exportRows } from './output/export.js';
+import { isPageOf } from './output/html-page.js';
 import { bringOutput } from './client/bring-output.js';
+import { writeReportPage } from './client/report-page.js';
 import { sendInput } from './client/send-input.js';
 import { checkOutput } from './output/output-file.js';
 import { SpecError, parseSpec } from './spec.js';
@@ -468,6 +470,29 @@ export class JobHandle {
     const outcomes = await knownOutcomes(this.#client, this.#stored, record.total);
     await exportRows(output, record, this.#stored, outcomes);
     return output;
+  }
+
+  /**
+   * Writes the job as it stands now, at any time, as one HTML page that needs nothing else: verdict,
+   * timeline, failures by reason, and each row's result and end of its log. Of large jobs, long texts are
+   * shortened, and rows after the 50,000th left out: the page is some 50 MB at most.
+   * @param path an older page of the same job there is replaced.
+   * @param options.overwrite replace any other file there, too. Default: false.
+   * @throws {JobNotFound}; `OutputError` where the page cannot be written there.
+   */
+  async reportHtml(path: string, options: { overwrite?: boolean } = {}): Promise<void> {
+    const record = await this.#stored.record();
+    if (record === undefined) {
+      throw new JobNotFound(`job ${this.jobId} has no input in the job store: was it refused?`);
+    }
+    const { overwrite = false } = options;
+    await checkOutput(path, {
+      input: record.spec.csv_path,
+      jobId: this.jobId,
+      overwrite,
+      isOwn: isPageOf,
+    });
+    await writeReportPage(path, this.#client, this.#stored, record);
   }
 
   /** The items in input order. @param status only those of this status. */

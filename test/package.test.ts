@@ -29,7 +29,13 @@ test('the package installs into an empty folder and runs a job there', async () 
     { filename: string; files: { path: string }[] },
   ];
   const paths = files.map(({ path }) => path);
-  for (const path of ['dist/workflow-bundle.js', 'temporal-dev.sh', 'LICENSE', 'README.md']) {
+  for (const path of [
+    'dist/workflow-bundle.js',
+    'dist/report-page.html',
+    'temporal-dev.sh',
+    'LICENSE',
+    'README.md',
+  ]) {
     assert.ok(paths.includes(path), `${path} is not in the package`);
   }
   assert.deepEqual(

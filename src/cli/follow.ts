@@ -2,7 +2,7 @@ import type { AgentJobs, JobStatus } from '../client.js';
 import { hasEnded } from './job-report.js';
 import { jobStatuses } from './job-statuses.js';
 import type { Interruption } from './interruption.js';
-import { progressView } from './progress-view.js';
+import { type ProgressView, progressView } from './progress-view.js';
 import { type Attended, WorkerNotice } from './worker-notice.js';
 
 /** What is known of a job that is followed. */
@@ -14,6 +14,7 @@ interface Followed extends Attended {
 /**
  * Shows how a job goes on until it has closed, also while the server is away for a time.
  * @param interruption what ends the following, and not the job.
+ * @param view where it is shown; it is closed at the end.
  * @returns the closed job's status.
  * @throws {Interrupted}; {@link JobNotFound}.
  */
@@ -22,8 +23,8 @@ export async function follow(
   jobId: string,
   interruption: Interruption,
   followed: Followed = {},
+  view: ProgressView = progressView(),
 ): Promise<JobStatus> {
-  const view = progressView();
   const notice = new WorkerNotice(jobs, jobId, followed, (text) => view.note(text));
   const watch = async (): Promise<JobStatus> => {
     await notice.begin();

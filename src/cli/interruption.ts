@@ -6,7 +6,8 @@ const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 export class Interruption {
   /** Rejects with {@link Interrupted} when the command is to end. */
   readonly promise: Promise<never>;
-  readonly #interrupt: () => void;
+  /** Ends the command as Ctrl-C does. */
+  readonly interrupt: () => void;
 
   constructor(jobId: string) {
     let interrupt!: () => void;
@@ -18,12 +19,12 @@ export class Interruption {
     });
     // It may come before anybody waits for it.
     this.promise.catch(() => {});
-    this.#interrupt = interrupt;
+    this.interrupt = interrupt;
     for (const signal of SIGNALS) process.once(signal, interrupt);
   }
 
   /** From here on, Ctrl-C does what it does elsewhere. */
   off(): void {
-    for (const signal of SIGNALS) process.off(signal, this.#interrupt);
+    for (const signal of SIGNALS) process.off(signal, this.interrupt);
   }
 }

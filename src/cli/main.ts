@@ -13,6 +13,7 @@ import { flushed, note, tolerateGoneReader } from './output.js';
 import { addLogs } from './logs.js';
 import { addPause } from './pause.js';
 import { addReport } from './report.js';
+import { addReportHtml } from './report-html.js';
 import { addResults } from './results.js';
 import { addResume } from './resume.js';
 import { addRun } from './run.js';
@@ -54,6 +55,7 @@ function program(): Command {
   addSet(root);
   addPause(root);
   addResume(root);
+  addReportHtml(root);
   addStop(root);
   addCancel(root);
   addRetry(root);

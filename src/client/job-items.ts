@@ -20,6 +20,8 @@ export interface ItemSummary {
   workflow_id: string;
   row_index: number;
   status: ItemStatus;
+  /** ISO 8601, where it runs; else null. */
+  started_at: string | null;
   attempt_count: number;
   last_error: string | null;
 }
@@ -92,6 +94,7 @@ export async function* listItems(
       workflow_id: itemWorkflowId(stored.jobId, row.item_id, generation),
       row_index: row.row_index,
       status: row.status,
+      started_at: row.started_at,
       attempt_count: outcome?.attempt_count ?? 0,
       last_error:
         outcome === undefined || outcome.status === 'completed' ? null : outcome.last_error,
@@ -108,11 +111,9 @@ export async function* listResults(
   stored: StoredJob,
   query: { from?: number | undefined; status?: ItemStatus | undefined },
 ): AsyncGenerator<ItemResult> {
-  for await (const { outcome, generation: _, ...row } of rowsFrom(
-    client,
-    stored,
-    query.from ?? 0,
-  )) {
+  for await (const found of rowsFrom(client, stored, query.from ?? 0)) {
+    const { item_id, row_index, source_id, status, outcome } = found;
+    const row = { item_id, row_index, source_id, status };
     if (query.status !== undefined && row.status !== query.status) continue;
     const result = outcome?.status === 'completed' ? await stored.result(outcome.result) : null;
     yield { ...row, result, last_error: lastError(outcome) || null };
@@ -138,23 +139,27 @@ export async function sourceIds(
   return found;
 }
 
-async function* rowsFrom(client: Client, stored: StoredJob, from: number) {
+/** The rows of a job, in input order, each with what became of it and as its page has it. */
+export async function* rowsFrom(client: Client, stored: StoredJob, from: number) {
   const record = await stored.record();
   if (record === undefined) return;
   const outcomeOf = await knownOutcomes(client, stored, record.total);
-  const running = new Map<string, number>();
-  for await (const { workflowId } of items(client, stored.jobId, `= 'Running'`)) {
+  const running = new Map<string, { generation: number; started_at: string }>();
+  for await (const { workflowId, startTime } of items(client, stored.jobId, `= 'Running'`)) {
     const { item_id, generation } = itemOf(workflowId);
-    running.set(item_id, generation);
+    running.set(item_id, { generation, started_at: startTime.toISOString() });
   }
   for (let row_index = from; row_index < record.total;) {
     const page = await stored.page(Math.floor(row_index / PAGE_ROWS));
-    for (const { item_id, source_id } of page.slice(row_index % PAGE_ROWS)) {
+    for (const page_row of page.slice(row_index % PAGE_ROWS)) {
+      const { item_id, source_id } = page_row;
       const runs = running.get(item_id);
       const outcome = runs === undefined ? await outcomeOf({ row_index, item_id }) : undefined;
       const status: ItemStatus = outcome?.status ?? (runs === undefined ? 'pending' : 'running');
-      const generation = runs ?? outcome?.generation;
-      yield { item_id, row_index, source_id: source_id || null, status, outcome, generation };
+      const generation = runs?.generation ?? outcome?.generation;
+      const started_at = runs?.started_at ?? null;
+      const found = { item_id, row_index, source_id: source_id || null, status, started_at };
+      yield { ...found, outcome, generation, page_row };
       row_index += 1;
     }
   }
@@ -163,13 +168,14 @@ async function* rowsFrom(client: Client, stored: StoredJob, from: number) {
 /** The items in flight, from the server alone: who works on them may not have the job store. */
 async function runningItems(client: Client, jobId: string): Promise<ItemSummary[]> {
   const running: ItemSummary[] = [];
-  for await (const { workflowId, memo } of items(client, jobId, `= 'Running'`)) {
+  for await (const { workflowId, memo, startTime } of items(client, jobId, `= 'Running'`)) {
     running.push({
       job_id: jobId,
       item_id: itemOf(workflowId).item_id,
       workflow_id: workflowId,
       row_index: Number(memo?.[ROW_MEMO]),
       status: 'running',
+      started_at: startTime.toISOString(),
       attempt_count: 0,
       last_error: null,
     });
@@ -222,9 +228,10 @@ export async function runningItem(client: Client, jobId: string, itemId: string)
   return first;
 }
 
-/** The workflows of a job's items. A job ID holds no quote. */
-export function items(client: Client, jobId: string, status: string) {
+/** The workflows of a job's items. A job ID holds no quote. @param status as `= 'Running'`; default: any. */
+export function items(client: Client, jobId: string, status?: string) {
+  const ofStatus = status === undefined ? '' : ` AND ExecutionStatus ${status}`;
   return client.workflow.list({
-    query: `WorkflowType = '${ITEM_WORKFLOW}' AND WorkflowId STARTS_WITH '${jobId}/' AND ExecutionStatus ${status}`,
+    query: `WorkflowType = '${ITEM_WORKFLOW}' AND WorkflowId STARTS_WITH '${jobId}/'${ofStatus}`,
   });
 }

@@ -13,11 +13,17 @@ export class OutputError extends Error {
 
 /**
  * Refuses an output path that cannot be written, is the input, or holds another's file.
+ * @param options.isOwn whether a file that is there is one that this job has written.
  * @throws {OutputError}
  */
 export async function checkOutput(
   output: string,
-  { input, jobId, overwrite }: { input: string; jobId: string; overwrite: boolean },
+  {
+    input,
+    jobId,
+    overwrite,
+    isOwn = isOutputOf,
+  }: { input: string; jobId: string; overwrite: boolean; isOwn?: typeof isOutputOf },
 ): Promise<void> {
   const target = await linkTarget(output);
   // A job's input may be gone when its results are asked for.
@@ -30,7 +36,7 @@ export async function checkOutput(
       `the output ${output} is there and not a file: name another with --output`,
     );
   }
-  if (existing !== undefined && !overwrite && !(await isOutputOf(target, jobId))) {
+  if (existing !== undefined && !overwrite && !(await isOwn(target, jobId))) {
     throw new OutputError(
       `the output ${output} is there already: name another with --output, or replace it with --overwrite`,
     );

@@ -216,6 +216,24 @@ export class StoredJob {
     );
   }
 
+  /** The last run of each row below `total` that has left a log, for reading those of a whole job. */
+  async lastRuns(total: number): Promise<LastRuns> {
+    const prefix = `${this.#prefix}logs/`;
+    const last: LastRuns = { attempt: new Uint32Array(total), run: new Uint32Array(total) };
+    for (const key of await this.#blobs.list(prefix)) {
+      const [row, attempt, run] = key.slice(prefix.length).split('.').map(Number);
+      if (row! >= total || run! < last.run[row!]!) continue;
+      last.attempt[row!] = attempt!;
+      last.run[row!] = run!;
+    }
+    return last;
+  }
+
+  /** What one run printed; undefined where it has left no log. */
+  async log(run: RunNumbers): Promise<string | undefined> {
+    return this.#blobs.get(`${this.#prefix}logs/${runName(run)}.txt`);
+  }
+
   /** @returns the number of the row with this item ID, or undefined. */
   async rowOf(itemId: string): Promise<number | undefined> {
     const { total = 0 } = (await this.record()) ?? {};
@@ -253,6 +271,12 @@ export class StoredJob {
   async #putOnce(key: string, value: string): Promise<void> {
     await this.#blobs.putIfAbsent(this.#prefix + key, value);
   }
+}
+
+/** By row; 0 where a row has no run that has left a log. */
+export interface LastRuns {
+  attempt: Uint32Array;
+  run: Uint32Array;
 }
 
 interface RunNumbers {

@@ -56,6 +56,11 @@ export class Terminal {
     return (await this.#tmux('capture-pane', '-p', '-J', '-S', '-')).trim();
   }
 
+  /** Whether a command has taken the whole terminal, on a screen of its own. */
+  async isTaken(): Promise<boolean> {
+    return (await this.#tmux('display-message', '-p', '#{alternate_on}')).trim() === '1';
+  }
+
   async key(key: string): Promise<void> {
     await this.#tmux('send-keys', key);
   }
