@@ -125,20 +125,22 @@ class Schedule {
   async #act(): Promise<boolean> {
     let acted = false;
     const window = this.#random.between(2, 8);
-    const open = [...this.rows.keys()].slice(this.#next, this.#next + window);
+    // One that was deleted is started again, unless its end was seen before.
+    const open = [...this.rows.keys()].filter(
+      (row) => (row >= this.#next && row < this.#next + window) || this.rows[row]!.deleted,
+    );
     for (const row of open.filter(() => this.#random.next() < 0.7)) {
       const item = await site.client.workflow
         .getHandle(itemWorkflowId(this.job.jobId, rowId(row)))
         .describe()
         .catch(ignoreNotFound);
-      if (item === undefined) continue;
-      if (item.status.name === 'RUNNING') {
+      if (item?.status.name === 'RUNNING') {
         const did = await this.#actOn(row, item.runId).catch(ignoreNotFound);
         if (did === undefined) continue;
         this.journal.push(`${did} ${row}`);
         this.#onAction();
         acted = true;
-      } else if (row === this.#next) {
+      } else if (row === this.#next && (item !== undefined || this.rows[row]!.deleted)) {
         this.#next += 1;
         acted = true;
       }
@@ -218,7 +220,6 @@ class Schedule {
       const known = items.filter(
         ({ workflowId }) => workflowId === itemWorkflowId(jobId, rowId(row)),
       );
-      // One that was deleted is started again, unless its end was seen before.
       if (!done.deleted) assert.equal(known.length, status === 'pending' ? 0 : 1, of);
       const close = known[0]?.status.name;
       switch (status) {

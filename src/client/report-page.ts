@@ -12,7 +12,7 @@ import { htmlPage } from '../output/html-page.js';
 import { writeWhole } from '../output/output-file.js';
 import { MAX_LISTED_ROWS } from '../output/page-budget.js';
 import type { ReportJob, ReportRow } from '../report-page/shape.js';
-import type { JobRecord, LastRuns, StoredJob } from '../store/job-store.js';
+import type { JobRecord, StoredJob } from '../store/job-store.js';
 import { transcript } from '../transcript/transcript.js';
 import { items, rowsFrom } from './job-items.js';
 import { jobStatus } from './job-status.js';
@@ -85,7 +85,8 @@ async function* reportRows(
   const whole = async (found: FoundRow): Promise<ReportRow> => {
     const { row_index, item_id, status, outcome, page_row } = found;
     const start = starts[row_index]!;
-    const log = await lastLog(stored, row_index, lastRuns);
+    const lastRun = lastRuns.get(row_index);
+    const log = lastRun && (await stored.log(lastRun));
     return {
       n: row_index,
       id: item_id,
@@ -95,7 +96,7 @@ async function* reportRows(
       ...(outcome !== undefined && (await outcomeParts(stored, outcome))),
       input: JSON.stringify(await stored.cells(page_row)).slice(0, MAX_TEXT_CHARS),
       ...(log !== undefined && {
-        runs: lastRuns.run[row_index]!,
+        runs: lastRun!.run,
         log: logText(preset === undefined ? log : transcript(preset, log).join('\n')),
       }),
     };
@@ -118,18 +119,10 @@ async function startTimes(client: Client, jobId: string, rows: number): Promise<
   const starts = new Float64Array(rows).fill(NaN);
   for await (const { memo, startTime } of items(client, jobId)) {
     const row = Number(memo?.[ROW_MEMO]);
-    if (row < rows) starts[row] = startTime.getTime();
+    // Of an item that was retried, the last one.
+    if (row < rows && !(startTime.getTime() < starts[row]!)) starts[row] = startTime.getTime();
   }
   return starts;
-}
-
-async function lastLog(
-  stored: StoredJob,
-  row_index: number,
-  { attempt, run }: LastRuns,
-): Promise<string | undefined> {
-  const last = { row_index, attempt: attempt[row_index]!, run: run[row_index]! };
-  return last.run === 0 ? undefined : stored.log(last);
 }
 
 /** Without what colours a terminal. */

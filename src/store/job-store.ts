@@ -217,14 +217,23 @@ export class StoredJob {
   }
 
   /** The last run of each row below `total` that has left a log, for reading those of a whole job. */
-  async lastRuns(total: number): Promise<LastRuns> {
+  async lastRuns(total: number): Promise<Map<number, RunNumbers>> {
     const prefix = `${this.#prefix}logs/`;
-    const last: LastRuns = { attempt: new Uint32Array(total), run: new Uint32Array(total) };
+    const last = new Map<number, Required<RunNumbers>>();
     for (const key of await this.#blobs.list(prefix)) {
-      const [row, attempt, run] = key.slice(prefix.length).split('.').map(Number);
-      if (row! >= total || run! < last.run[row!]!) continue;
-      last.attempt[row!] = attempt!;
-      last.run[row!] = run!;
+      const numbers = key.slice(prefix.length).split('.').slice(0, -1).map(Number);
+      const [row_index, attempt, run, generation = 1] = numbers as [
+        number,
+        number,
+        number,
+        number?,
+      ];
+      const before = last.get(row_index);
+      const newer =
+        before === undefined ||
+        generation > before.generation ||
+        (generation === before.generation && run > before.run);
+      if (row_index < total && newer) last.set(row_index, { row_index, generation, attempt, run });
     }
     return last;
   }
@@ -271,12 +280,6 @@ export class StoredJob {
   async #putOnce(key: string, value: string): Promise<void> {
     await this.#blobs.putIfAbsent(this.#prefix + key, value);
   }
-}
-
-/** By row; 0 where a row has no run that has left a log. */
-export interface LastRuns {
-  attempt: Uint32Array;
-  run: Uint32Array;
 }
 
 interface RunNumbers {
