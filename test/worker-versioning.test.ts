@@ -88,7 +88,12 @@ test('a job ends on the version that it began on; a new one goes to the one that
   const queues = [site.taskQueue, `${site.taskQueue}-agents`];
   const workerA = await start(version('A'));
   await makeCurrent('A', queues);
-  assert.deepEqual(await unpolledQueues(site.client, site.taskQueue, { command: AGENT }), []);
+  // Its pollers are listed a moment after it has made itself known.
+  await until(
+    'no queue is missed',
+    async () =>
+      (await unpolledQueues(site.client, site.taskQueue, { command: AGENT })).length === 0,
+  );
 
   const ids = Array.from({ length: ROWS }, (_, row) => `r${row}`);
   const external = async () => ({
