@@ -93,6 +93,11 @@ export interface JobSpec {
   output_schema?: { [key: string]: Json } | boolean | undefined;
   /** Items in flight at once, 1–1000. Default: 16. */
   max_concurrency?: number | undefined;
+  /**
+   * Rows that may start in a second, a minute or an hour, evenly over the time: `2/s`, `30/m`, `500/h`.
+   * After a while without, those of one second start at once, one row at least. Default, or `off`: any.
+   */
+  rate?: string | undefined;
   /** Seconds one agent may run, counted from its start. Default: 1800. */
   max_runtime_seconds?: number | undefined;
   /** Tries of an item before it is failed; what another try would meet again is not tried. Default: 1. */
@@ -135,6 +140,7 @@ export interface JobSettings {
   csv_path: string;
   output_csv_path: string;
   max_concurrency: number;
+  rate?: string;
   tolerated_failures?: number;
   tolerated_failure_percentage?: number;
   agent: AgentRoute;
@@ -268,6 +274,8 @@ export interface Pause {
 export interface SettingsChange {
   /** Items in flight at once, 1–1000. */
   max_concurrency?: number | undefined;
+  /** As in {@link JobSpec}; `off` ends it. What has started before counts. */
+  rate?: string | undefined;
   /** Seconds one agent may run: of rows that start from then on. */
   max_runtime_seconds?: number | undefined;
   /** As in {@link JobSpec}. A job that has halted goes on if what has failed is tolerated now. */
@@ -300,6 +308,8 @@ export interface JobProgress extends Counts {
   max_concurrency: number;
   /** Set where no rows are started for now; those that run go on. */
   paused: Pause | null;
+  /** What else keeps a row from starting just now, though `max_concurrency` would let it; for people. */
+  waiting_for: string | null;
   /** Rows ended per second over the last minute or so; null until known. */
   rows_per_second: number | null;
   /** Seconds to the end at that rate; null until known. */

@@ -19,6 +19,7 @@ import {
   defaultOutputPath,
   isProcess,
 } from './job.js';
+import { NO_RATE, RATE_PATTERN } from './rate.js';
 import { SchemaError, compileSchema } from './schema.js';
 
 /** The spec is not usable. The message has one line per problem: `field.path: what is wrong`. */
@@ -67,6 +68,12 @@ const activity = z.strictObject({ activity: text, task_queue: text });
 /** Settings that can also be changed while the job runs. */
 const changeable = {
   max_concurrency: z.int().min(1).max(MAX_CONCURRENCY).optional(),
+  rate: z
+    .string()
+    .refine((rate) => rate === NO_RATE || RATE_PATTERN.test(rate), {
+      message: `must be rows in a second, minute or hour, as 2/s, 30/m, 500/h, or ${NO_RATE}`,
+    })
+    .optional(),
   max_runtime_seconds: seconds(0.1, 7 * 86_400).optional(),
   tolerated_failures: z.int().min(0).optional(),
   tolerated_failure_percentage: z.number().min(0).max(100).optional(),
@@ -166,11 +173,12 @@ function checkSchema(schema: JobSpec['output_schema']): void {
 
 /** The settings that the workflows run by: the spec with every default filled in. */
 export function settingsOf(spec: JobSpec, jobId: string): JobSettings {
-  const { tolerated_failures, tolerated_failure_percentage } = spec;
+  const { rate, tolerated_failures, tolerated_failure_percentage } = spec;
   return {
     csv_path: spec.csv_path,
     output_csv_path: spec.output_csv_path ?? defaultOutputPath(spec.csv_path, jobId),
     max_concurrency: spec.max_concurrency ?? DEFAULT_MAX_CONCURRENCY,
+    ...(rate !== undefined && rate !== NO_RATE && { rate }),
     ...(tolerated_failures !== undefined && { tolerated_failures }),
     ...(tolerated_failure_percentage !== undefined && { tolerated_failure_percentage }),
     agent: routeOf(spec.agent),

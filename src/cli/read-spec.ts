@@ -15,6 +15,7 @@ export interface SpecOptions {
   output?: string;
   outputSchema?: string;
   maxConcurrency?: number;
+  rate?: string;
   maxRuntimeSeconds?: number;
   maxAttempts?: number;
   toleratedFailures?: number;
@@ -53,6 +54,7 @@ export async function readSpec(
     overwrite: options.overwrite,
     output_schema: outputSchema === undefined ? undefined : await readSchema(resolve(outputSchema)),
     max_concurrency: options.maxConcurrency,
+    rate: options.rate,
     max_runtime_seconds: options.maxRuntimeSeconds,
     max_attempts: options.maxAttempts,
     tolerated_failures: options.failFast ? 0 : options.toleratedFailures,

@@ -71,6 +71,10 @@ export function addRun(program: Command): void {
       number,
     )
     .option(
+      '--rate <rows/time>',
+      'rows that may start, as 2/s, 30/m or 500/h, evenly over the time (default: any number)',
+    )
+    .option(
       '--max-runtime-seconds <s>',
       `time for one agent, from its start (default: ${DEFAULT_LIMITS.max_runtime_seconds})`,
       number,

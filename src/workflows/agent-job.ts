@@ -36,6 +36,7 @@ import {
 } from '../messages.js';
 import { SpecError, parseSpec, settingsOf } from '../spec.js';
 import { undecodableReason } from '../undecodable.js';
+import { Admission } from './admission.js';
 import { ItemControl } from './item-control.js';
 import { ItemWindow } from './item-window.js';
 import { JobControl } from './job-control.js';
@@ -51,6 +52,7 @@ import {
   summaryOf,
 } from './job-state.js';
 import { OutcomeLog } from './outcome-log.js';
+import { RateGate } from './rate-gate.js';
 import { Renewal } from './renewal.js';
 import { type Row, RowSource } from './row-source.js';
 import { intolerable } from './tolerance.js';
@@ -84,7 +86,7 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
   const carried = continuedFromExecutionRunId === undefined ? undefined : left;
   const spec = carried === undefined ? readSpec(jobId, input) : undefined;
   const job = carried ?? newState(settingsOf(spec!, jobId), workflowInfo().startTime);
-  let window: ItemWindow | undefined;
+  let opened: { items: ItemWindow; rows: RowSource } | undefined;
   let phase: JobProgress['state'] = 'opening';
   let cancelled = false;
   let changed = true;
@@ -92,8 +94,16 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
 
   // Registered before the first await: a stop may come before the input is open.
   const control = new JobControl(job, onChange);
-  const progress = () =>
-    progressOf(jobId, job, { phase, running: window?.size ?? 0, paused: job.paused });
+  const admission = new Admission(
+    [{ room: (running) => job.settings.max_concurrency - running }, new RateGate(job)],
+    onChange,
+  );
+  const progress = () => {
+    const running = opened?.items.size ?? 0;
+    const waits = phase === 'running' && opened?.rows.exhausted === false;
+    const waitsFor = waits ? admission.waitsFor(running) : [];
+    return progressOf(jobId, job, { phase, running, paused: job.paused, waitsFor });
+  };
   setHandler(progressQuery, progress);
 
   if (spec !== undefined) await open(jobId, spec, job);
@@ -119,7 +129,7 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
       onPutBack: (row, itemId) => rows.putBack(row, itemId),
       onChange,
     });
-    window = items;
+    opened = { items, rows };
     control.items = new ItemControl(ref, job, items, rows, log, ({ item_id, row_index, again }) =>
       settle(item_id, row_index, cancelledBeforeStart(again)),
     );
@@ -151,11 +161,13 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
           continue;
         }
       } else if (!halted && !paused && !log.backlogged) {
-        while (items.size < job.settings.max_concurrency) {
+        while (admission.hasRoom(items.size)) {
           const next = rows.next();
           if (next === undefined) break;
           items.start(next);
+          admission.started();
         }
+        if (!rows.exhausted) admission.wait(items.size);
       }
       if (items.size === 0 && (halted || rows.exhausted)) break;
       await condition(() => changed);

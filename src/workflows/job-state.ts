@@ -44,6 +44,8 @@ export interface JobState {
   skipped: number[];
   /** Set by a person. */
   paused: Pause | null;
+  /** When as many rows may start at once again as the rate allows, ms since the epoch. */
+  rate_full_at?: number;
   /** The next batch of outcomes. */
   next_batch: number;
   stop_reason: string | null;
@@ -136,12 +138,14 @@ export interface Standing {
   /** Items in flight. */
   running: number;
   paused: Pause | null;
+  /** What rows wait for. */
+  waitsFor: string[];
 }
 
 export function progressOf(
   jobId: string,
   state: JobState,
-  { phase, running, paused }: Standing,
+  { phase, running, paused, waitsFor }: Standing,
 ): JobProgress {
   const { total, counts, settings } = state;
   const left = total - ended(counts);
@@ -155,6 +159,7 @@ export function progressOf(
     pending: left - running,
     max_concurrency: settings.max_concurrency,
     paused,
+    waiting_for: waitsFor.length === 0 ? null : waitsFor.join(', '),
     rows_per_second: rate,
     eta_seconds: rate !== null && rate > 0 ? left / rate : null,
     stop_reason: state.stop_reason,
