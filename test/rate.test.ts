@@ -118,8 +118,12 @@ describe('a job with a rate', { concurrency: 4 }, () => {
       { ...external, max_concurrency: 2 },
     );
     const job = await site.jobs.start(spec);
+    // One that is asked for counts as running before it has started.
     const report = (n: number) =>
-      site.jobs.report({ job_id: job.jobId, item_id: `r00${n}`, result: n });
+      until(`row ${n} is reported`, async () => {
+        const report = { job_id: job.jobId, item_id: `r00${n}`, result: n };
+        return (await site.jobs.report(report)).accepted;
+      });
     await isRunning(job, 2);
     assert.equal((await job.status()).waiting_for, null);
     await job.set({ rate: '2/h' });

@@ -16,6 +16,9 @@ export interface SpecOptions {
   outputSchema?: string;
   maxConcurrency?: number;
   rate?: string;
+  pool?: string;
+  poolSize?: number;
+  limit?: { [column: string]: number };
   maxRuntimeSeconds?: number;
   maxAttempts?: number;
   toleratedFailures?: number;
@@ -55,6 +58,8 @@ export async function readSpec(
     output_schema: outputSchema === undefined ? undefined : await readSchema(resolve(outputSchema)),
     max_concurrency: options.maxConcurrency,
     rate: options.rate,
+    keyed_limits: options.limit,
+    pool: poolOf(options),
     max_runtime_seconds: options.maxRuntimeSeconds,
     max_attempts: options.maxAttempts,
     tolerated_failures: options.failFast ? 0 : options.toleratedFailures,
@@ -71,6 +76,12 @@ export async function readSpec(
     }
     throw error;
   }
+}
+
+function poolOf({ pool, poolSize }: SpecOptions) {
+  if (pool === undefined && poolSize === undefined) return undefined;
+  if (pool !== undefined && poolSize !== undefined) return { name: pool, size: poolSize };
+  throw new UsageError('--pool and --pool-size go together: --pool gpt --pool-size 64');
 }
 
 async function readInstruction({ instruction, instructionFile }: SpecOptions) {
@@ -141,6 +152,7 @@ const OPTION_NAMES: Record<string, string> = {
   csv_path: 'INPUT',
   output_csv_path: '--output',
   agent: 'COMMAND',
+  keyed_limits: '--limit',
 };
 
 function parse(given: unknown): JobSpec {

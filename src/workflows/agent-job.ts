@@ -22,6 +22,7 @@ import {
   type JobSummary,
   type Outcome,
   clip,
+  ended,
   jobIdProblem,
   verdictOf,
 } from '../job.js';
@@ -52,6 +53,7 @@ import {
   summaryOf,
 } from './job-state.js';
 import { OutcomeLog } from './outcome-log.js';
+import { PoolGate } from './pool-gate.js';
 import { RateGate } from './rate-gate.js';
 import { Renewal } from './renewal.js';
 import { type Row, RowSource } from './row-source.js';
@@ -94,14 +96,15 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
 
   // Registered before the first await: a stop may come before the input is open.
   const control = new JobControl(job, onChange);
-  const admission = new Admission(
-    [{ room: (running) => job.settings.max_concurrency - running }, new RateGate(job)],
-    onChange,
-  );
+  const pool = new PoolGate(jobId, job, onChange);
+  const concurrency = { room: (running: number) => job.settings.max_concurrency - running };
+  const admission = new Admission([concurrency, new RateGate(job), pool], onChange);
   const progress = () => {
     const running = opened?.items.size ?? 0;
-    const waits = phase === 'running' && opened?.rows.exhausted === false;
-    const waitsFor = waits ? admission.waitsFor(running) : [];
+    const rows = phase === 'running' ? opened?.rows : undefined;
+    const waitsFor = rows === undefined || rows.exhausted ? [] : admission.waitsFor(running);
+    if (rows?.waitsFor !== undefined && running < job.settings.max_concurrency)
+      waitsFor.push(rows.waitsFor);
     return progressOf(jobId, job, { phase, running, paused: job.paused, waitsFor });
   };
   setHandler(progressQuery, progress);
@@ -125,7 +128,10 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
       changed = true;
     };
     const items = new ItemWindow(ref, job, {
-      onSettled: ({ row_index, item_id, outcome }) => settle(item_id, row_index, outcome),
+      onSettled: ({ row_index, item_id, outcome }) => {
+        rows.ended(row_index);
+        settle(item_id, row_index, outcome);
+      },
       onPutBack: (row, itemId) => rows.putBack(row, itemId),
       onChange,
     });
@@ -142,6 +148,8 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
       const paused = job.paused !== null;
       phase = cancelled ? 'cancelling' : halted ? 'stopping' : paused ? 'paused' : 'running';
       setCurrentDetails(jobDetails(progress(), namespace));
+      const most = halted || paused ? items.size : job.settings.max_concurrency;
+      pool.tell(Math.min(most, job.total - ended(job.counts)), items.size);
       if (cancelled) break;
       if (renewal.due) {
         if (items.starting === 0) {
@@ -179,6 +187,8 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
       await condition(() => items.size === 0, CANCEL_TIMEOUT);
       items.abandon(`did not end within ${CANCEL_TIMEOUT} of the cancel request`);
     }
+    // Writing the output may take a while.
+    pool.tell(0, 0);
     await condition(allHandlersFinished);
     phase = 'exporting';
     await log.drain();

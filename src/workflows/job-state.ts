@@ -16,6 +16,8 @@ import {
   ended,
 } from '../job.js';
 
+import type { PoolState } from './pool-gate.js';
+
 /**
  * A row that is to be started again, as which generation of its item, and as what it was counted before:
  * what it is again if it is not started after all.
@@ -46,6 +48,10 @@ export interface JobState {
   paused: Pause | null;
   /** When as many rows may start at once again as the rate allows, ms since the epoch. */
   rate_full_at?: number;
+  /** Rows before the next one that have not been started, since their limits were reached; in input order. */
+  passed_over?: number[];
+  /** Where it has one. */
+  pool?: PoolState;
   /** The next batch of outcomes. */
   next_batch: number;
   stop_reason: string | null;
