@@ -168,6 +168,7 @@ describe('a pool', { concurrency: 4 }, () => {
     await endOne(a);
     await run(a, 2);
     await run(b, 2);
+    assert.equal(await inFlightTogether(a, b), 4);
     await end(a, b);
   });
 
@@ -237,7 +238,7 @@ describe('a pool', { concurrency: 4 }, () => {
     await end(a);
   });
 
-  it('that somebody starts and nobody asks ends', async () => {
+  it('takes no leases of whoever starts it', async () => {
     const handle = await site.client.workflow.start(POOL_WORKFLOW, {
       taskQueue: site.taskQueue,
       workflowId: poolWorkflowId('idle'),
