@@ -76,9 +76,9 @@ export async function agentPool(left?: Lease[]): Promise<void> {
       if (!isCancellation(error)) throw error;
     }
   };
-  const send = async ({ job_id, granted, slots }: Lease) => {
+  const send = async ({ job_id, granted, asked, slots }: Lease) => {
     sending += 1;
-    const grant = { pool: name, number: granted, slots };
+    const grant = { pool: name, number: granted, asked, slots };
     // A job that is not there any more has an end, which is awaited.
     await getExternalWorkflowHandle(job_id)
       .signal(poolGrantSignal, grant)
