@@ -132,7 +132,7 @@ async function agentEnd(own: Run, cwd: string): Promise<AgentEnd> {
   if (!reports.reported) giveBack(why);
   const { message, usage, failure_class } = told?.() ?? {};
   return {
-    ...(why === 'timed_out' || why === 'exhausted'
+    ...(why === 'timed_out' || why === 'idle' || why === 'exhausted'
       ? { kind: why }
       : { kind: 'exited', ...(await agent.exited) }),
     last_line: clip(oneLine(message) || agent.lastLine(), MAX_LINE_CHARS),

@@ -16,6 +16,8 @@ export interface SpecOptions {
   outputSchema?: string;
   maxConcurrency?: number;
   maxRuntimeSeconds?: number;
+  idleSeconds?: number;
+  heartbeatSeconds?: number;
   maxAttempts?: number;
   toleratedFailures?: number;
   toleratedFailurePercentage?: number;
@@ -54,6 +56,8 @@ export async function readSpec(
     output_schema: outputSchema === undefined ? undefined : await readSchema(resolve(outputSchema)),
     max_concurrency: options.maxConcurrency,
     max_runtime_seconds: options.maxRuntimeSeconds,
+    idle_seconds: options.idleSeconds,
+    heartbeat_seconds: options.heartbeatSeconds,
     max_attempts: options.maxAttempts,
     tolerated_failures: options.failFast ? 0 : options.toleratedFailures,
     tolerated_failure_percentage: options.toleratedFailurePercentage,

@@ -46,6 +46,7 @@ export class RunReports {
   readonly #giveUp = new AbortController();
   #first: FirstReport | undefined;
   #open = 0;
+  #lastRequestAt = 0;
   #onIdle: (() => void) | undefined;
   #onFirst: (() => void) | undefined;
   #onExhausted: (() => void) | undefined;
@@ -61,6 +62,11 @@ export class RunReports {
     this.#rules = rules;
     this.tool = tool;
     this.#send = send;
+  }
+
+  /** When a request was last under way, by the clock of `performance.now`: now, while one is. */
+  get lastRequestAt(): number {
+    return this.#open > 0 ? performance.now() : this.#lastRequestAt;
   }
 
   /** Whether a valid report has come. */
@@ -134,6 +140,7 @@ export class RunReports {
       if (ended) return;
       ended = true;
       this.#open -= 1;
+      this.#lastRequestAt = performance.now();
       if (this.#open === 0) this.#onIdle?.();
     };
   }
