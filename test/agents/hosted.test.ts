@@ -137,8 +137,8 @@ test('a thread that says and calls nothing is ended, and no other', async () => 
   const { silent, steps } = await rows();
   assert.match(silent!.last_error, /^timed_out: printed and called nothing for 6 s, ended/);
   assert.equal(steps!.status, 'completed', steps!.last_error);
-  const [{ text }] = (await site.jobs.job(job.jobId).logs('steps')) as [{ text: string }];
-  assert.ok(text.split('command_execution').length > 8, text);
+  const [log] = await site.jobs.job(job.jobId).logs('steps');
+  assert.ok(log!.text.split('command_execution').length > 8, log!.text);
 });
 
 test("commands have their run's environment, and nothing of Temporal's", async () => {
