@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
+import { noopMetricMeter } from '@temporalio/common';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { createControlActivities } from './activities/control.js';
 import { OpenJobs } from './activities/open-jobs.js';
@@ -12,9 +13,11 @@ import { dataConverter } from './data-converter.js';
 import type { ServerConnection } from './config.js';
 import type { WorkerRole } from './job.js';
 import { agentTaskQueue } from './messages.js';
+import { Metrics } from './metrics.js';
 import { ReportEndpoint } from './report/endpoint.js';
 import { JobStore } from './store/job-store.js';
 import { openStore } from './store/open-store.js';
+import { nameItemInLog } from './worker-interceptors.js';
 import { type WorkerTuning, agentsTuning, workflowsTuning } from './worker-tuning.js';
 
 /** Built by `npm run build`, for the sources and for the package alike. */
@@ -35,6 +38,8 @@ export interface AgentJobsWorkerOptions extends WorkerTuning {
    * leave when they are killed together with their guards. Without one, nothing is noted.
    */
   notesFolder?: string;
+  /** Has what activities log name their job, item, attempt and run. Default: false. */
+  logItems?: boolean;
   /** Agents at once on this host, at most. */
   concurrency: number;
   /** Seconds that agents may go on after {@link AgentJobsWorker.shutdown}. */
@@ -69,7 +74,9 @@ export async function startWorker(options: AgentJobsWorkerOptions): Promise<Agen
   const drain = new AbortController();
   // Each agent listens.
   setMaxListeners(0, drain.signal);
-  const host: Host = { options, connection, client, store, jobs: new OpenJobs(store) };
+  const jobs = new OpenJobs(store);
+  const metrics = ownMetrics(options);
+  const host: Host = { options, connection, client, store, jobs, metrics };
   const parts = await Promise.all([
     ...(role === 'agents' ? [] : [workflowsPart(host)]),
     ...(role === 'workflows' ? [] : [agentsPart(host, drain.signal)]),
@@ -102,6 +109,14 @@ interface Host {
   client: Client;
   store: JobStore;
   jobs: OpenJobs;
+  metrics: Metrics | undefined;
+}
+
+/** @returns undefined where this process has no address for metrics. */
+function ownMetrics({ namespace, taskQueue }: AgentJobsWorkerOptions): Metrics | undefined {
+  const meter = Runtime.instance().metricMeter;
+  if (meter === noopMetricMeter) return undefined;
+  return new Metrics(meter.withTags({ namespace, task_queue: taskQueue }));
 }
 
 /** A worker of the SDK, and what is to be closed after it. */
@@ -124,7 +139,7 @@ async function workflowsPart(host: Host): Promise<Part> {
 }
 
 async function agentsPart(host: Host, drained: AbortSignal): Promise<Part> {
-  const { client, jobs, options } = host;
+  const { client, jobs, options, metrics } = host;
   const notes = await openNotes(options.notesFolder);
   const endpoint = await ReportEndpoint.listen();
   const guard = new Guard();
@@ -132,7 +147,10 @@ async function agentsPart(host: Host, drained: AbortSignal): Promise<Part> {
   const worker = await Worker.create({
     ...common(host),
     taskQueue: agentTaskQueue(options.taskQueue),
-    activities: createAgentActivities({ client, jobs, endpoint, guard, hosts, notes, drained }),
+    activities: createAgentActivities({
+      ...{ client, jobs, metrics },
+      ...{ endpoint, guard, hosts, notes, drained },
+    }),
     ...agentsTuning(options, options.concurrency),
   });
   const close = async () => {
@@ -148,6 +166,7 @@ function common({ connection, options }: Host) {
     connection,
     namespace: options.namespace,
     dataConverter,
+    ...(options.logItems === true && { interceptors: { activity: [nameItemInLog] } }),
     // Heartbeats go out every 5 s, against a timeout of 20.
     maxHeartbeatThrottleInterval: 5000,
     shutdownForceTime: (options.drainSeconds + 30) * 1000,

@@ -10,6 +10,7 @@ import type { RunNotes } from '../agent/leftovers.js';
 import { Workplace } from '../agent/workplace.js';
 import { type Json, type ProcessAgent, clip, isProcess } from '../job.js';
 import { itemWorkflowId } from '../messages.js';
+import type { Metrics } from '../metrics.js';
 import { deliver } from '../report/delivery.js';
 import type { ReportEndpoint } from '../report/endpoint.js';
 import { RunReports } from '../report/run-reports.js';
@@ -34,6 +35,7 @@ export interface AgentHost {
   hosts: CodexHosts;
   /** Where runs are noted for the worker that starts after this one. */
   notes: RunNotes | undefined;
+  metrics?: Metrics | undefined;
   /** Aborts when a worker that shuts down has waited long enough for its agents. */
   drained: AbortSignal;
 }
@@ -118,15 +120,11 @@ async function inWorkplace(own: Run): Promise<AgentEnd> {
 }
 
 async function agentEnd(own: Run, cwd: string): Promise<AgentEnd> {
-  const { host, run, reports, log } = own;
-  const { agent, told } = await start(own, cwd);
+  const { host, reports, log } = own;
+  const started = await start(own, cwd);
+  const { agent, told } = started;
   log.add('agent', agent.output);
-  let why: Why;
-  try {
-    why = await endOfAgent(agent, run, reports, host.drained);
-  } finally {
-    await agent.end();
-  }
+  const why = await toItsEnd(own, started);
   const undelivered = await reports.finish(host.drained);
   const patch = await savePatch(own);
   if (!reports.reported) giveBack(why);
@@ -143,6 +141,24 @@ async function agentEnd(own: Run, cwd: string): Promise<AgentEnd> {
     ...(reports.lastRefusal !== undefined && { refused_report: clip(reports.lastRefusal) }),
     ...(patch !== undefined && { patch }),
   };
+}
+
+/** Waits for the end of an agent, or ends it; what it has started is gone then, too. */
+async function toItsEnd(own: Run, { agent, told }: StartedAgent): Promise<Why> {
+  const { host, run, reports } = own;
+  const ended = host.metrics?.agentStarts(own.agent);
+  let why: Why | undefined;
+  try {
+    try {
+      why = await endOfAgent(agent, run, reports, host.drained);
+    } finally {
+      await agent.end();
+    }
+    Context.current().log.info('an agent has ended', { end: why, reported: reports.reported });
+    return why;
+  } finally {
+    ended?.(why ?? 'failed', told?.().usage);
+  }
 }
 
 async function start(own: Run, workdir: string): Promise<StartedAgent> {
@@ -195,10 +211,13 @@ function oneLine(text = ''): string {
   return text.replace(/\s+/g, ' ').trim();
 }
 
-function reportsOf({ client }: AgentHost, run: AgentRun, job: OpenJob): RunReports {
+function reportsOf({ client, metrics }: AgentHost, run: AgentRun, job: OpenJob): RunReports {
   const handle = client.workflow.getHandle(itemWorkflowId(run.job_id, run.item_id, run.generation));
   const { job_id, item_id } = run;
-  return new RunReports({ job_id, item_id, run: run.run }, job.terms, (report, giveUp) =>
-    deliver(handle, report, giveUp),
+  return new RunReports(
+    { job_id, item_id, run: run.run },
+    job.terms,
+    (report, giveUp) => deliver(handle, report, giveUp),
+    metrics?.reportsOf(job.record.spec.agent),
   );
 }

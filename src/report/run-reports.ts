@@ -4,6 +4,7 @@ import { MAX_REFUSED_REPORTS, clip } from '../job.js';
 import { type ResultRules, checkReport, describeErrors, refusal } from '../report-message.js';
 import type { Delivery } from './delivery.js';
 import type { ReportTool } from './report-tool.js';
+import type { ReportWatcher } from '../metrics.js';
 
 /** The run whose reports these are. */
 export interface ReportedRun {
@@ -43,6 +44,7 @@ export class RunReports {
   readonly tool: ReportTool;
   readonly #rules: ResultRules;
   readonly #send: (report: Report, giveUp: AbortSignal) => Promise<Delivery>;
+  readonly #watcher: ReportWatcher | undefined;
   readonly #giveUp = new AbortController();
   #first: FirstReport | undefined;
   #open = 0;
@@ -57,7 +59,9 @@ export class RunReports {
     run: ReportedRun,
     { rules, tool }: ReportTerms,
     send: (report: Report, giveUp: AbortSignal) => Promise<Delivery>,
+    watcher?: ReportWatcher,
   ) {
+    this.#watcher = watcher;
     this.run = run;
     this.#rules = rules;
     this.tool = tool;
@@ -96,6 +100,20 @@ export class RunReports {
   }
 
   async receive(body: unknown): Promise<RunAnswer> {
+    const start = performance.now();
+    const answer = await this.#receive(body);
+    if (answer.accepted) this.#watcher?.accepted((performance.now() - start) / 1000);
+    else this.#watcher?.refused(answer.because);
+    return answer;
+  }
+
+  /** A report that could not even be read has been refused. */
+  refusedUnread(why: string): void {
+    this.lastRefusal = why;
+    this.#watcher?.refused('unreadable');
+  }
+
+  async #receive(body: unknown): Promise<RunAnswer> {
     const checked = checkReport(body, this.#rules);
     if ('errors' in checked) return this.#refuse(checked, 'invalid');
     const { result, stop = false, ...ids } = checked.report;
