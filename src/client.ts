@@ -36,7 +36,7 @@ import {
 } from './client/job-items.js';
 import { JobNotFound, type JobStatus, jobStatus } from './client/job-status.js';
 import { unpolledQueues } from './client/task-queues.js';
-import { serverConnection, storeLocation, taskQueue } from './config.js';
+import { serverConnection, storeLocation, taskQueue, tracesWanted } from './config.js';
 import { dataConverter } from './data-converter.js';
 import {
   type AgentSpec,
@@ -153,7 +153,8 @@ export class AgentJobs {
   readonly store: JobStore;
 
   /**
-   * Connects as the standard Temporal environment variables and profile file say.
+   * Connects as the standard Temporal environment variables and profile file say. Where those of OpenTelemetry
+   * say that traces are sent, jobs are part of the caller's trace, if it has registered a tracer provider.
    * @param options.connectTimeoutMs default: 10 s.
    * @throws {ConfigError} where these are not usable; {@link ServerUnreachable}; {@link StoreError} where
    *   there can be no job store of that name.
@@ -170,7 +171,14 @@ export class AgentJobs {
     }).catch((error: unknown) => {
       throw new ServerUnreachable(address, error);
     });
-    return new AgentJobs({ ...rest, client: new Client({ connection, namespace, dataConverter }) });
+    const traces = tracesWanted() ? [(await import('./traces/client.js')).clientTraces] : [];
+    return new AgentJobs({
+      ...rest,
+      client: new Client({
+        ...{ connection, namespace, dataConverter },
+        interceptors: { workflow: traces },
+      }),
+    });
   }
 
   constructor(options: AgentJobsOptions) {

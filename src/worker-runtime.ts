@@ -3,7 +3,12 @@ import { HISTOGRAM_BOUNDS } from './metrics.js';
 import { logLine } from './worker-log.js';
 import type { LogFormat } from './worker-tuning.js';
 
-export interface RuntimeSettings {
+/** Says something in the log of this process's workers, once {@link installRuntime} has been called. */
+export function warn(message: string): void {
+  Runtime.instance().logger.warn(message);
+}
+
+interface RuntimeSettings {
   logFormat: LogFormat;
   /** `HOST:PORT`, at which Prometheus finds the metrics of this process. Default: there are none. */
   metricsAddress?: string | undefined;

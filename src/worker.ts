@@ -17,11 +17,13 @@ import { Metrics } from './metrics.js';
 import { ReportEndpoint } from './report/endpoint.js';
 import { JobStore } from './store/job-store.js';
 import { openStore } from './store/open-store.js';
+import type { WorkerTraces } from './traces/worker-traces.js';
 import { nameItemInLog } from './worker-interceptors.js';
 import { type WorkerTuning, agentsTuning, workflowsTuning } from './worker-tuning.js';
 
 /** Built by `npm run build`, for the sources and for the package alike. */
 const WORKFLOW_BUNDLE = fileURLToPath(new URL('../dist/workflow-bundle.js', import.meta.url));
+const TRACED_BUNDLE = fileURLToPath(new URL('../dist/workflow-bundle-traced.js', import.meta.url));
 
 const MAX_RECONNECT_BACKOFF_MS = 1000;
 
@@ -38,6 +40,8 @@ export interface AgentJobsWorkerOptions extends WorkerTuning {
    * leave when they are killed together with their guards. Without one, nothing is noted.
    */
   notesFolder?: string;
+  /** Sends traces, where it is given. */
+  traces?: WorkerTraces | undefined;
   /** Has what activities log name their job, item, attempt and run. Default: false. */
   logItems?: boolean;
   /** Agents at once on this host, at most. */
@@ -70,6 +74,7 @@ export async function startWorker(options: AgentJobsWorkerOptions): Promise<Agen
     }),
     namespace,
     dataConverter,
+    interceptors: { workflow: options.traces === undefined ? [] : [options.traces.client] },
   });
   const drain = new AbortController();
   // Each agent listens.
@@ -126,10 +131,12 @@ interface Part {
 }
 
 async function workflowsPart(host: Host): Promise<Part> {
+  const { traces } = host.options;
   const worker = await Worker.create({
     ...common(host),
     taskQueue: host.options.taskQueue,
-    workflowBundle: { codePath: WORKFLOW_BUNDLE },
+    workflowBundle: { codePath: traces === undefined ? WORKFLOW_BUNDLE : TRACED_BUNDLE },
+    ...(traces !== undefined && { sinks: traces.sinks }),
     activities: createControlActivities(host),
     ...workflowsTuning(host.options),
     // A worker that was killed leaves its sticky queue behind; its workflows wait so long for it.
@@ -148,7 +155,7 @@ async function agentsPart(host: Host, drained: AbortSignal): Promise<Part> {
     ...common(host),
     taskQueue: agentTaskQueue(options.taskQueue),
     activities: createAgentActivities({
-      ...{ client, jobs, metrics },
+      ...{ client, jobs, metrics, traces: options.traces },
       ...{ endpoint, guard, hosts, notes, drained },
     }),
     ...agentsTuning(options, options.concurrency),
@@ -162,11 +169,15 @@ async function agentsPart(host: Host, drained: AbortSignal): Promise<Part> {
 }
 
 function common({ connection, options }: Host) {
+  const activity = [
+    ...(options.traces === undefined ? [] : [options.traces.activity]),
+    ...(options.logItems === true ? [nameItemInLog] : []),
+  ];
   return {
     connection,
     namespace: options.namespace,
     dataConverter,
-    ...(options.logItems === true && { interceptors: { activity: [nameItemInLog] } }),
+    ...(activity.length > 0 && { interceptors: { activity } }),
     // Heartbeats go out every 5 s, against a timeout of 20.
     maxHeartbeatThrottleInterval: 5000,
     shutdownForceTime: (options.drainSeconds + 30) * 1000,

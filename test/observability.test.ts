@@ -134,7 +134,7 @@ test('outcomes that are written once more are not counted again', async () => {
     }),
   });
   const { store } = site.jobs;
-  const { appendOutcomes } = createControlActivities({
+  const activities = createControlActivities({
     client: site.client,
     store,
     jobs: new OpenJobs(store),
@@ -144,14 +144,15 @@ test('outcomes that are written once more are not counted again', async () => {
     ...{ status: 'cancelled', last_error: 'cancelled', attempt_count: 0 },
     completed_at: new Date().toISOString(),
   };
-  const batch: Parameters<typeof appendOutcomes>[0] = {
+  const batch: Parameters<typeof activities.appendOutcomes>[0] = {
     outcomes: [[0, outcome]],
     ...{ job_id: claudes.jobId, store_id: await store.blobs.id(), batch: 1000 },
     counts: { completed: 3, failed: 2, cancelled: 0 },
   };
   const env = new MockActivityEnvironment();
-  await env.run(appendOutcomes, batch);
-  await env.run(appendOutcomes, batch);
+  const append = () => env.run((again) => activities.appendOutcomes(again), batch);
+  await append();
+  await append();
   const labels = { agent: 'claude', outcome: 'cancelled', reason: '', failure_class: '' };
   assert.deepEqual(added, [['agent_jobs_rows_ended', 1, labels]]);
 });
@@ -227,7 +228,7 @@ test('with --log-format json, each line is an object that names job, item, attem
   assert.deepEqual(
     ended
       .map(({ item_id, attempt, run, end, reported }) => [item_id, attempt, run, end, reported])
-      .sort(),
+      .sort(([a], [b]) => String(a).localeCompare(String(b))),
     TASKS.map((task, n) => [`row-${n + 1}`, 1, 1, 'exited', task === 'good' || task === 'mends']),
   );
   assert.equal(ended[0]!['workflow_id'], `${claudes.jobId}/${String(ended[0]!['item_id'])}`);

@@ -13,7 +13,8 @@ import { itemWorkflowId } from '../messages.js';
 import type { Metrics } from '../metrics.js';
 import { deliver } from '../report/delivery.js';
 import type { ReportEndpoint } from '../report/endpoint.js';
-import { RunReports } from '../report/run-reports.js';
+import { RunReports, type SendReport } from '../report/run-reports.js';
+import type { WorkerTraces } from '../traces/worker-traces.js';
 import { type StartedAgent, startProcess } from './agent-command.js';
 import type { AgentActivities, AgentEnd, AgentRun } from './contract.js';
 import { startHosted } from './hosted-agent.js';
@@ -36,6 +37,7 @@ export interface AgentHost {
   /** Where runs are noted for the worker that starts after this one. */
   notes: RunNotes | undefined;
   metrics?: Metrics | undefined;
+  traces?: Pick<WorkerTraces, 'variables' | 'bind'> | undefined;
   /** Aborts when a worker that shuts down has waited long enough for its agents. */
   drained: AbortSignal;
 }
@@ -104,7 +106,7 @@ async function inWorkplace(own: Run): Promise<AgentEnd> {
     throw new NotPrepared(`the worktree could not be made: ${error.message}`);
   });
   const around = new SetupTeardown(
-    { run, agent, endpoint, rowFile: place.rowFile, workdir: cwd },
+    { run, agent, endpoint, rowFile: place.rowFile, workdir: cwd, trace: host.traces?.variables() },
     { guard, log, drained, noteGroup: (pid) => place.noteGroup(pid) },
   );
   try {
@@ -173,6 +175,7 @@ async function start(own: Run, workdir: string): Promise<StartedAgent> {
     output_schema: job.record.spec.output_schema,
     rowFile: place.rowFile,
     workdir,
+    trace: host.traces?.variables(),
   };
   const hosted = await startHosted(task, reports, host.hosts);
   return hosted ?? startProcess(task, host.guard, (pid) => place.noteGroup(pid));
@@ -211,13 +214,19 @@ function oneLine(text = ''): string {
   return text.replace(/\s+/g, ' ').trim();
 }
 
-function reportsOf({ client, metrics }: AgentHost, run: AgentRun, job: OpenJob): RunReports {
+function reportsOf(
+  { client, metrics, traces }: AgentHost,
+  run: AgentRun,
+  job: OpenJob,
+): RunReports {
   const handle = client.workflow.getHandle(itemWorkflowId(run.job_id, run.item_id, run.generation));
   const { job_id, item_id } = run;
+  const send: SendReport = (report, giveUp) => deliver(handle, report, giveUp);
   return new RunReports(
     { job_id, item_id, run: run.run },
     job.terms,
-    (report, giveUp) => deliver(handle, report, giveUp),
+    // Requests come in no trace, or in one of their own.
+    traces?.bind(send) ?? send,
     metrics?.reportsOf(job.record.spec.agent),
   );
 }

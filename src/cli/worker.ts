@@ -1,7 +1,13 @@
 import { type Command, Option } from 'commander';
 import type { AgentJobsWorker } from '../worker.js';
 import { LOG_FORMATS, type LogFormat, type WorkerTuning } from '../worker-tuning.js';
-import { notesFolder, serverConnection, storeLocation, taskQueue } from '../config.js';
+import {
+  notesFolder,
+  serverConnection,
+  storeLocation,
+  taskQueue,
+  tracesWanted,
+} from '../config.js';
 import { WORKER_ROLES, type WorkerRole } from '../job.js';
 import { count, metricsAddress, number, percent, storeOption } from './arguments.js';
 import { Problem, UsageError } from './errors.js';
@@ -22,6 +28,9 @@ With --role, workflows (with input and output) and agents run apart: a worker of
 With --deployment-name and --build-id, jobs end on the version that they began on: new ones go to the
 version that is made current (temporal worker deployment set-current-version), and workers of another
 are needed until its jobs have ended. What each option is for: docs/production.md.
+
+Where OTEL_EXPORTER_OTLP_ENDPOINT is set, it sends traces there (OTLP over HTTP). What it tells:
+docs/operations.md.
 
 Ctrl-C or SIGTERM: it takes no more work and lets agents finish for a time; once more: it ends them
 now. What was ended is started again by the next worker, and costs the row no attempt. If it is killed,
@@ -109,14 +118,22 @@ async function worker(options: WorkerOptions): Promise<void> {
   const version = versionOf(deploymentName, buildId);
   refuseOfOtherRole(options);
   const server = serverConnection();
-  const [{ connected }, { startWorker }, { installRuntime }, { ownLine }, { agentTaskQueue }] =
-    await Promise.all([
-      import('./server.js'),
-      import('../worker.js'),
-      import('../worker-runtime.js'),
-      import('../worker-log.js'),
-      import('../messages.js'),
-    ]);
+  const [
+    { connected },
+    { startWorker },
+    { installRuntime, warn },
+    { ownLine },
+    { agentTaskQueue },
+  ] = await Promise.all([
+    import('./server.js'),
+    import('../worker.js'),
+    import('../worker-runtime.js'),
+    import('../worker-log.js'),
+    import('../messages.js'),
+  ]);
+  const traces = tracesWanted()
+    ? (await import('../traces/worker-traces.js')).workerTraces(warn)
+    : undefined;
   // Says what is wrong with the connection in the way of all commands.
   await connected(async () => {});
   try {
@@ -139,6 +156,7 @@ async function worker(options: WorkerOptions): Promise<void> {
     ...tuning,
     version,
     logItems: logFormat === 'json',
+    traces,
   });
   endOnSignals(running, drainSeconds, say);
   const { targetMemory, targetCpu } = tuning;
@@ -157,6 +175,7 @@ async function worker(options: WorkerOptions): Promise<void> {
   // Whoever has started it in the background waits for this.
   if (process.connected) process.send!('ready', () => process.disconnect());
   await running.done;
+  await traces?.flush();
   say('The worker has ended.');
 }
 

@@ -25,6 +25,9 @@ export type RunAnswer =
   | (ReportAnswer & { accepted: true })
   | (ReportAnswer & { accepted: false; because: 'invalid' | 'conflict' | 'undelivered' });
 
+/** Brings a report to its item, until it is told to give up. */
+export type SendReport = (report: Report, giveUp: AbortSignal) => Promise<Delivery>;
+
 interface FirstReport {
   result: Json;
   stop: boolean;
@@ -43,7 +46,7 @@ export class RunReports {
   refused = 0;
   readonly tool: ReportTool;
   readonly #rules: ResultRules;
-  readonly #send: (report: Report, giveUp: AbortSignal) => Promise<Delivery>;
+  readonly #send: SendReport;
   readonly #watcher: ReportWatcher | undefined;
   readonly #giveUp = new AbortController();
   #first: FirstReport | undefined;
@@ -58,7 +61,7 @@ export class RunReports {
   constructor(
     run: ReportedRun,
     { rules, tool }: ReportTerms,
-    send: (report: Report, giveUp: AbortSignal) => Promise<Delivery>,
+    send: SendReport,
     watcher?: ReportWatcher,
   ) {
     this.#watcher = watcher;

@@ -42,4 +42,4 @@ async function work(task) {
 
 let prompt = '';
 process.stdin.on('data', (chunk) => (prompt += chunk));
-process.stdin.on('end', () => work(/TASK (\w+)/.exec(prompt)[1]));
+process.stdin.on('end', () => void work(/TASK (\w+)/.exec(prompt)[1]));
