@@ -52,7 +52,6 @@ test('an agent that prints and calls nothing is ended; one that gives signs goes
     silent: [['touch', pidFile], ['out', 'thinking'], ['hang']],
     prints: [...every(['out', 'working']), ['report', 1]],
     complains: [...every(['err', 'working']), ['report', 1]],
-    calls: [...every(['report-raw', 'not JSON']), ['report', 1]],
     // What is left of its time after the report is another matter.
     stays: [['report', 1], ['hang']],
   } satisfies Record<string, Step[]>;
@@ -66,11 +65,27 @@ test('an agent that prints and calls nothing is ended; one that gives signs goes
       silent: ['failed', 'timed_out: printed and called nothing for 2 s, ended: thinking'],
       prints: ['completed', ''],
       complains: ['completed', ''],
-      calls: ['completed', ''],
       stays: ['completed', ''],
     },
   );
   assert.ok(await isGone(Number(await readFile(pidFile, 'utf8'))));
+});
+
+test('an agent that only calls gives signs, too', async () => {
+  const script = `
+    const { AGENT_JOBS_REPORT_URL: url, AGENT_JOBS_REPORT_TOKEN: token } = process.env;
+    const post = (body) => fetch(url, { method: 'POST', headers: { authorization: 'Bearer ' + token }, body });
+    for (let n = 0; n < 4; n += 1) {
+      await post('not JSON');
+      await new Promise((resolve) => setTimeout(resolve, 800));
+    }
+    await post('{"result":1}');`;
+  const command = [process.execPath, '--input-type=module', '-e', script];
+  const { rows } = await runJob(
+    site,
+    await site.spec({ a: [] }, { agent: { command }, idle_seconds: 2, instruction: 'x' }),
+  );
+  assert.deepEqual([rows['a']!.status, rows['a']!.log, rows['a']!.error], ['completed', '', '']);
 });
 
 test('an external agent that sends no heartbeat is given up before its deadline, by one timer at a time', async () => {

@@ -22,13 +22,15 @@ export async function endOfAgent(
   let stays: NodeJS.Timeout | undefined;
   const watch = watchIdle(agent, limits, reports, () => end.settle('idle'));
   try {
-    void agent.exited.then(() => end.settle('exited'));
+    void agent.exited.then(() => {
+      watch?.close();
+      end.settle('exited');
+    });
     reports.onDelivered = () => {
       stays ??= setTimeout(() => end.settle('stays'), limits.exit_grace_seconds * 1000);
     };
     reports.onExhausted = () => end.settle('exhausted');
     const first = await end.within(limits.max_runtime_seconds, 'timed_out');
-    watch?.close();
     if (first !== 'exited' || reports.reported || !(await agent.alive())) return first;
     // The agent left others behind, who may still report: they are given the grace.
     reports.onFirst = () => end.settle('exited');
