@@ -119,6 +119,16 @@ export interface JobSpec {
    * have ended, or all. Default: any share is tolerated.
    */
   tolerated_failure_percentage?: number | undefined;
+  /**
+   * Seconds for which an agent process may print nothing and call nothing before it is ended, and the attempt
+   * has `timed_out`, 1 and up. Default: any time within `max_runtime_seconds`.
+   */
+  idle_seconds?: number | undefined;
+  /**
+   * Seconds for which an external agent may send no heartbeat before the attempt has `timed_out`, 1 and up; for
+   * an activity, its heartbeat timeout. Default: any time within `max_runtime_seconds`.
+   */
+  heartbeat_seconds?: number | undefined;
   /** Seconds to wait, after an agent has ended, for a report that travels apart from it. Default: 5. */
   report_grace_seconds?: number | undefined;
   /** Seconds an agent may go on after its accepted report before it is ended. Default: 30. */
@@ -160,6 +170,8 @@ export type AgentRoute =
 export interface ItemLimits {
   max_runtime_seconds: number;
   max_attempts: number;
+  idle_seconds?: number;
+  heartbeat_seconds?: number;
   report_grace_seconds: number;
   exit_grace_seconds: number;
   max_result_bytes: number;
@@ -194,7 +206,8 @@ export const FAILURE_REASONS = [
 /**
  * Why an item failed.
  * - `no_report`: the agent ended well and never reported.
- * - `timed_out`: it was still running, or (external) silent, at its deadline.
+ * - `timed_out`: it was still running, or (external) silent, at its deadline; or it gave no sign of life for
+ *   `idle_seconds` or `heartbeat_seconds`.
  * - `agent_error`: it ended badly, or could not be started.
  * - `invalid_report`: it ended, and all it ever reported was refused.
  * - `worker_lost`: its worker was lost more often than {@link MAX_LOST_RUNS} allows.

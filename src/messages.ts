@@ -14,6 +14,11 @@ export const POOL_WORKFLOW = 'agentPool';
 export const reportSignal = defineSignal<[unknown]>('report_agent_job_result');
 /** As {@link reportSignal}, and answers. One name for both: a reporter picks by need. */
 export const reportUpdate = defineUpdate<ReportAnswer, [unknown]>('report_agent_job_result');
+/**
+ * To an item, by an external agent: it lives. The payload is `{ job_id?, item_id?, run? }` or nothing; what is
+ * given must match. Ignored where the job has no `heartbeat_seconds`.
+ */
+export const heartbeatSignal = defineSignal<[unknown?]>('heartbeat_agent_job_item');
 /** To a job: start no more rows, let running ones end. The payload is `{ reason? }` or nothing. */
 export const stopSignal = defineSignal<[unknown?]>('stop');
 /** As {@link stopSignal}, and answers. */
@@ -51,6 +56,10 @@ export interface ItemView {
   prompt?: string;
   row?: { [column: string]: Json };
   output_schema?: { [key: string]: Json } | boolean;
+  /** How long an external agent may be silent, where that is limited. */
+  heartbeat_seconds?: number;
+  /** ISO 8601: when it last gave a sign, where that is limited. */
+  last_heartbeat?: string;
   reported: boolean;
   refused_reports: RefusedReport[];
 }

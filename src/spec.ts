@@ -6,6 +6,7 @@ import { z } from 'zod';
 import {
   type AgentRoute,
   type AgentSpec,
+  type ItemLimits,
   type JobSettings,
   type JobSpec,
   type SettingsChange,
@@ -22,6 +23,7 @@ import {
   isProcess,
 } from './job.js';
 import { NO_RATE, RATE_PATTERN } from './rate.js';
+import { livenessProblem } from './liveness.js';
 import { SchemaError, compileSchema } from './schema.js';
 
 /** The spec is not usable. The message has one line per problem: `field.path: what is wrong`. */
@@ -133,6 +135,8 @@ const spec = z.strictObject({
   overwrite: z.boolean().optional(),
   output_schema: z.union([z.record(z.string(), z.json()), z.boolean()]).optional(),
   max_attempts: z.int().min(1).max(100).optional(),
+  idle_seconds: seconds(1, 7 * 86_400).optional(),
+  heartbeat_seconds: seconds(1, 7 * 86_400).optional(),
   report_grace_seconds: seconds(0, 3600).optional(),
   exit_grace_seconds: seconds(0, 3600).optional(),
   max_result_bytes: z.int().min(1).max(MAX_RESULT_BYTES).optional(),
@@ -145,6 +149,8 @@ const spec = z.strictObject({
 export function parseSpec(input: unknown): JobSpec {
   const parsed = read(spec, input);
   checkSchema(parsed.output_schema);
+  const problem = livenessProblem(routeOf(parsed.agent).kind, limitsOf(parsed));
+  if (problem !== undefined) throw new SpecError([problem]);
   return parsed;
 }
 
@@ -200,14 +206,21 @@ export function settingsOf(spec: JobSpec, jobId: string): JobSettings {
     ...(tolerated_failures !== undefined && { tolerated_failures }),
     ...(tolerated_failure_percentage !== undefined && { tolerated_failure_percentage }),
     agent: routeOf(spec.agent),
-    limits: {
-      max_runtime_seconds: spec.max_runtime_seconds ?? DEFAULT_LIMITS.max_runtime_seconds,
-      max_attempts: spec.max_attempts ?? DEFAULT_LIMITS.max_attempts,
-      report_grace_seconds: spec.report_grace_seconds ?? DEFAULT_LIMITS.report_grace_seconds,
-      exit_grace_seconds: spec.exit_grace_seconds ?? DEFAULT_LIMITS.exit_grace_seconds,
-      max_result_bytes: spec.max_result_bytes ?? DEFAULT_LIMITS.max_result_bytes,
-    },
+    limits: limitsOf(spec),
     ...(spec.output_schema === undefined ? {} : { output_schema: spec.output_schema }),
+  };
+}
+
+function limitsOf(spec: JobSpec): ItemLimits {
+  const { idle_seconds, heartbeat_seconds } = spec;
+  return {
+    max_runtime_seconds: spec.max_runtime_seconds ?? DEFAULT_LIMITS.max_runtime_seconds,
+    max_attempts: spec.max_attempts ?? DEFAULT_LIMITS.max_attempts,
+    ...(idle_seconds !== undefined && { idle_seconds }),
+    ...(heartbeat_seconds !== undefined && { heartbeat_seconds }),
+    report_grace_seconds: spec.report_grace_seconds ?? DEFAULT_LIMITS.report_grace_seconds,
+    exit_grace_seconds: spec.exit_grace_seconds ?? DEFAULT_LIMITS.exit_grace_seconds,
+    max_result_bytes: spec.max_result_bytes ?? DEFAULT_LIMITS.max_result_bytes,
   };
 }
 

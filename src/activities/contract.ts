@@ -125,6 +125,8 @@ export type AgentEnd = {
 } & (
   | { kind: 'exited'; exit_code: number | null; signal: string | null; last_line: string }
   | { kind: 'timed_out'; last_line: string }
+  /** It was ended since it had printed and called nothing for `idle_seconds`. */
+  | { kind: 'idle'; last_line: string }
   /** It was ended since too many of its reports were refused. */
   | { kind: 'exhausted'; last_line: string }
   | { kind: 'not_started'; error: string }

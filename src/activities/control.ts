@@ -8,6 +8,7 @@ import {
   jobIdAttribute,
   verdictAttribute,
 } from '../messages.js';
+import type { Metrics } from '../metrics.js';
 import { type OutcomeOf, exportRows, outputText } from '../output/export.js';
 import { type JobStore, PAGE_ROWS, type PageRow, type StoredJob } from '../store/job-store.js';
 import { OutcomeIndex, lastOutcome } from '../store/outcome-index.js';
@@ -26,8 +27,9 @@ export function createControlActivities(deps: {
   client: Client;
   store: JobStore;
   jobs: OpenJobs;
+  metrics?: Metrics | undefined;
 }): ControlActivities {
-  const { client, store, jobs } = deps;
+  const { client, store, jobs, metrics } = deps;
   const watch = new ItemWatch(client);
 
   async function executionsOf({ items, ...ref }: ItemsInFlight) {
@@ -89,7 +91,11 @@ export function createControlActivities(deps: {
 
     async appendOutcomes({ batch, counts, outcomes, ...ref }) {
       const stored = await jobs.stored(ref);
-      await stored.saveOutcomes(batch, { at: new Date().toISOString(), counts }, outcomes);
+      const header = { at: new Date().toISOString(), counts };
+      const isNew = await stored.saveOutcomes(batch, header, outcomes);
+      if (metrics === undefined || !isNew) return;
+      const { record } = await jobs.open(ref);
+      metrics.rowsEnded(record.spec.agent, outcomes);
     },
 
     async awaitItems(wait) {

@@ -20,6 +20,8 @@ export interface SpecOptions {
   poolSize?: number;
   limit?: { [column: string]: number };
   maxRuntimeSeconds?: number;
+  idleSeconds?: number;
+  heartbeatSeconds?: number;
   maxAttempts?: number;
   toleratedFailures?: number;
   toleratedFailurePercentage?: number;
@@ -61,6 +63,8 @@ export async function readSpec(
     keyed_limits: options.limit,
     pool: poolOf(options),
     max_runtime_seconds: options.maxRuntimeSeconds,
+    idle_seconds: options.idleSeconds,
+    heartbeat_seconds: options.heartbeatSeconds,
     max_attempts: options.maxAttempts,
     tolerated_failures: options.failFast ? 0 : options.toleratedFailures,
     tolerated_failure_percentage: options.toleratedFailurePercentage,

@@ -88,6 +88,16 @@ export function addRun(program: Command): void {
       number,
     )
     .option(
+      '--idle-seconds <s>',
+      'end an agent that prints nothing and calls nothing for so long (default: do not look)',
+      number,
+    )
+    .option(
+      '--heartbeat-seconds <s>',
+      'with --external: give up a row of which no heartbeat comes for so long (default: do not look)',
+      number,
+    )
+    .option(
       '--max-attempts <n>',
       `tries of a row before it has failed (default: ${DEFAULT_LIMITS.max_attempts})`,
       number,

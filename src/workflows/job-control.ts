@@ -2,6 +2,7 @@ import type { UpdateDefinition } from '@temporalio/common';
 import { condition, setHandler } from '@temporalio/workflow';
 import { RequestRefused, readChange, readItemId, readReason } from '../control-message.js';
 import type { ControlAnswer, SettingsChange } from '../job.js';
+import { livenessProblem } from '../liveness.js';
 import {
   cancelItemUpdate,
   pauseUpdate,
@@ -47,7 +48,7 @@ export class JobControl {
       setUpdate,
       (messages) => {
         this.#mustRun();
-        readChange(messages);
+        this.#mustLeaveHeartbeats(readChange(messages));
       },
       (messages) => this.#set(readChange(messages)),
     );
@@ -75,6 +76,14 @@ export class JobControl {
     this.#mustRun();
     const why = startsNoMore(this.#job);
     if (why !== null) throw new RequestRefused(why);
+  }
+
+  /** Rows that may take longer must not get more heartbeats than the server takes. */
+  #mustLeaveHeartbeats({ max_runtime_seconds }: SettingsChange): void {
+    const { agent, limits } = this.#job.settings;
+    if (max_runtime_seconds === undefined) return;
+    const problem = livenessProblem(agent.kind, { ...limits, max_runtime_seconds });
+    if (problem !== undefined) throw new RequestRefused(problem);
   }
 
   #stop(messages: Messages): ControlAnswer {
