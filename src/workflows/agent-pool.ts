@@ -44,7 +44,8 @@ export async function agentPool(left?: Lease[]): Promise<void> {
   const { workflowId, continuedFromExecutionRunId } = workflowInfo();
   const name = poolNameOf(workflowId);
   // Who starts a pool may send anything.
-  let leases: Lease[] = continuedFromExecutionRunId === undefined ? [] : (left ?? []);
+  const carried = continuedFromExecutionRunId === undefined ? undefined : left;
+  let leases: Lease[] = carried ?? [];
   const watches = new Map<string, CancellationScope>();
   let changed = true;
   let sending = 0;
@@ -87,9 +88,8 @@ export async function agentPool(left?: Lease[]): Promise<void> {
     changed = true;
   };
 
-  const carried = leases.length > 0;
-  if (!carried) await condition(() => leases.length > 0, FIRST_ASK);
-  let complete = carried || leases.every(({ held }) => held === 0);
+  if (leases.length === 0) await condition(() => leases.length > 0, FIRST_ASK);
+  let complete = carried !== undefined || leases.every(({ held }) => held === 0);
   const rejoined = () => (complete = changed = true);
   if (!complete) void sleep(REJOIN).then(rejoined);
   for (;;) {
