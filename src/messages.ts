@@ -4,10 +4,11 @@
  */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import { defineSearchAttributeKey } from '@temporalio/common';
-import type { ControlAnswer, JobProgress, Json, ReportAnswer } from './job.js';
+import type { ControlAnswer, JobProgress, Json, PoolView, ReportAnswer } from './job.js';
 
 export const JOB_WORKFLOW = 'agentJob';
 export const ITEM_WORKFLOW = 'agentJobItem';
+export const POOL_WORKFLOW = 'agentPool';
 
 /** To an item, by an agent. The payload is a `Report`; anything may arrive, so it is typed as such. */
 export const reportSignal = defineSignal<[unknown]>('report_agent_job_result');
@@ -32,6 +33,12 @@ export const resumeUpdate = defineUpdate<ControlAnswer, [unknown]>('resume');
 export const cancelItemUpdate = defineUpdate<ControlAnswer, [unknown]>('cancel_item');
 /** To a job: start an item that has ended once more. The payload is `{ item_id }`. */
 export const retryItemUpdate = defineUpdate<ControlAnswer, [unknown]>('retry_item');
+/** To a pool, by a job. The payload is a `PoolAsk`. */
+export const poolAskSignal = defineSignal<[unknown]>('pool_ask');
+/** To a job, by its pool. The payload is a `PoolGrant`. */
+export const poolGrantSignal = defineSignal<[unknown]>('pool_grant');
+/** To a pool. */
+export const poolQuery = defineQuery<PoolView>('pool');
 /** To a job. */
 export const progressQuery = defineQuery<JobProgress>('progress');
 /** To an item: what is to be done, and how it stands. */
@@ -101,6 +108,18 @@ export function agentTaskQueue(taskQueue: string): string {
 export function itemWorkflowId(jobId: string, itemId: string, generation = 1): string {
   const id = `${jobId}/${encodeURIComponent(itemId)}`;
   return generation === 1 ? id : `${id}/${generation}`;
+}
+
+const POOL_PREFIX = 'agent-pool:';
+
+/** The workflow ID of a pool. No job or item has a colon before a slash in its own. */
+export function poolWorkflowId(name: string): string {
+  return POOL_PREFIX + name;
+}
+
+/** The pool that a workflow ID of {@link poolWorkflowId} names. */
+export function poolNameOf(workflowId: string): string {
+  return workflowId.slice(POOL_PREFIX.length);
 }
 
 /** The item that a workflow ID of {@link itemWorkflowId} names. */

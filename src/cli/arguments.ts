@@ -38,6 +38,15 @@ export function count(min: number): (text: string) => number {
   };
 }
 
+/** One of several `column=n`. */
+export function columnLimit(text: string, before: { [column: string]: number } = {}) {
+  const place = text.lastIndexOf('=');
+  const column = text.slice(0, place);
+  if (place < 1) throw new InvalidArgumentError('must be COLUMN=N, as account=4');
+  if (Object.hasOwn(before, column)) throw new InvalidArgumentError(`${column} is given twice`);
+  return { ...before, [column]: number(text.slice(place + 1)) };
+}
+
 /** Where metrics are to be found, as HOST:PORT; loopback where only a port is given. */
 export function metricsAddress(text: string): string {
   const [, host = '127.0.0.1', port] =

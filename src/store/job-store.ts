@@ -27,6 +27,8 @@ export interface StoredRow {
   item_id: string;
   /** The ID column's cell; empty where there is none. */
   source_id: string;
+  /** Where the job has limits by key: hashes, in the order of the limits. */
+  keys?: string[];
   row: { [column: string]: Json };
 }
 

@@ -14,6 +14,7 @@ import {
 } from '../messages.js';
 import { type ItemControl, OVER } from './item-control.js';
 import { type JobState, startsNoMore } from './job-state.js';
+import { changeRate } from './rate-gate.js';
 import { intolerable } from './tolerance.js';
 
 type Messages = unknown[];
@@ -91,7 +92,7 @@ export class JobControl {
     });
   }
 
-  #set({ max_runtime_seconds, ...others }: SettingsChange): ControlAnswer {
+  #set({ max_runtime_seconds, rate, ...others }: SettingsChange): ControlAnswer {
     return this.#grant((job) => {
       const { settings } = job;
       const given = Object.entries(others).filter(([, value]) => value !== undefined);
@@ -99,6 +100,7 @@ export class JobControl {
       if (max_runtime_seconds !== undefined) {
         settings.limits = { ...settings.limits, max_runtime_seconds };
       }
+      if (rate !== undefined) changeRate(job, rate, Date.now());
       job.halt_reason = intolerable(job, settings);
     });
   }
