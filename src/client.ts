@@ -10,7 +10,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { UpdateDefinition } from '@temporalio/common';
+import type { DataConverter, UpdateDefinition } from '@temporalio/common';
 import { literally } from './input/template.js';
 import {
   ApplicationFailure,
@@ -36,8 +36,9 @@ import {
 } from './client/job-items.js';
 import { JobNotFound, type JobStatus, jobStatus } from './client/job-status.js';
 import { unpolledQueues } from './client/task-queues.js';
-import { serverConnection, storeLocation, taskQueue } from './config.js';
-import { dataConverter } from './data-converter.js';
+import { encryptionKeys, serverConnection, storeLocation, taskQueue } from './config.js';
+import { decoded } from './client/decoded.js';
+import { dataConverterFor } from './data-converter.js';
 import {
   type AgentSpec,
   type ControlAnswer,
@@ -80,6 +81,7 @@ export type * from './job.js';
 export type { OwnActivityInput } from './activities/contract.js';
 export type { ExternalTask, ItemResult, ItemSummary } from './client/job-items.js';
 export { JobNotFound, type JobStatus } from './client/job-status.js';
+export { Undecodable } from './client/decoded.js';
 export { ConfigError } from './config.js';
 export { StoreError } from './store/blob-store.js';
 export { SpecError } from './spec.js';
@@ -140,6 +142,20 @@ export interface AgentJobsOptions {
    * `$XDG_STATE_HOME/agent-jobs`.
    */
   store?: string;
+  /**
+   * The file of the keys that encrypt what goes into the job store, as {@link dataConverterOf} has them of
+   * what goes to Temporal. Default: `AGENT_JOBS_KEYS_FILE`, else it is not encrypted.
+   */
+  keysFile?: string;
+}
+
+/**
+ * The data converter for a Temporal client or worker of one's own that is to read and write what jobs do.
+ * @param keysFile as in {@link AgentJobsOptions}.
+ * @throws {ConfigError} where it cannot be used.
+ */
+export function dataConverterOf(keysFile?: string): DataConverter {
+  return dataConverterFor(encryptionKeys(keysFile));
 }
 
 /** A server that is back is noticed soon; the default waits up to two minutes. */
@@ -162,6 +178,7 @@ export class AgentJobs {
   ): Promise<AgentJobs> {
     const { connectTimeoutMs = 10_000, ...rest } = options;
     const { connectionOptions, address, namespace } = serverConnection();
+    const dataConverter = dataConverterOf(options.keysFile);
     const connection = await Connection.connect({
       ...connectionOptions,
       connectTimeout: connectTimeoutMs,
@@ -384,19 +401,20 @@ export class JobHandle {
 
   async #end(): Promise<JobSummary> {
     const handle = this.#handle();
+    const what = `the summary of job ${this.jobId}`;
     try {
-      return (await handle.result()) as JobSummary;
+      return decoded<JobSummary>(what, await handle.result());
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) return this.#storedSummary();
       if (!(error instanceof WorkflowFailedError)) throw error;
       const { cause } = error;
       if (cause instanceof ApplicationFailure) {
         if (cause.type === INVALID_INPUT_FAILURE) throw new JobRefused(cause.message);
-        const summary = cause.details?.[0] as JobSummary | undefined;
+        const summary = decoded<JobSummary | undefined>(what, cause.details?.[0]);
         if (summary !== undefined) return summary;
       }
       const { memo } = await handle.describe();
-      const summary = memo?.[SUMMARY_MEMO] as JobSummary | undefined;
+      const summary = decoded<JobSummary | undefined>(what, memo?.[SUMMARY_MEMO]);
       if (summary !== undefined) return summary;
       throw new JobTerminated(
         `job ${this.jobId} has no end of its own: ${cause?.message ?? error.message}`,
@@ -467,7 +485,7 @@ export class JobHandle {
     const output = path ?? record.output_csv_path;
     const overwrite = options.overwrite ?? false;
     await checkOutput(output, { input: record.spec.csv_path, jobId: this.jobId, overwrite });
-    const outcomes = await knownOutcomes(this.#client, this.#stored, record.total);
+    const outcomes = await knownOutcomes(this.#client, this.#stored, record);
     await exportRows(output, record, this.#stored, outcomes);
     return output;
   }
@@ -558,6 +576,7 @@ export class JobHandle {
         `no worker has answered for job ${this.jobId} within ${CONTROL_TIMEOUT_MS / 1000} s, and nothing was changed. To start one: agent-jobs worker`,
       );
     }
+    answer = decoded(`the answer of job ${this.jobId}`, answer);
     if (answer.accepted) return;
     throw new ControlRefused(answer.errors.map(({ message }) => message).join('; '));
   }

@@ -8,7 +8,9 @@ import { createAgentActivities } from './activities/run-agent.js';
 import { CodexHosts } from './agent/codex-host/codex-hosts.js';
 import { Guard } from './agent/guard.js';
 import { RunNotes } from './agent/leftovers.js';
-import { dataConverter } from './data-converter.js';
+import { refuseUndecodable } from './activities/refuse-undecodable.js';
+import { dataConverterFor } from './data-converter.js';
+import type { Keys } from './encryption/keys.js';
 import type { ServerConnection } from './config.js';
 import type { WorkerRole } from './job.js';
 import { agentTaskQueue } from './messages.js';
@@ -19,6 +21,10 @@ import { type WorkerTuning, agentsTuning, workflowsTuning } from './worker-tunin
 
 /** Built by `npm run build`, for the sources and for the package alike. */
 const WORKFLOW_BUNDLE = fileURLToPath(new URL('../dist/workflow-bundle.js', import.meta.url));
+/** The same with failures whose messages are encrypted. */
+const ENCRYPTING_BUNDLE = fileURLToPath(
+  new URL('../dist/encrypting-workflow-bundle.js', import.meta.url),
+);
 
 const MAX_RECONNECT_BACKOFF_MS = 1000;
 
@@ -28,6 +34,8 @@ export interface AgentJobsWorkerOptions extends WorkerTuning {
   taskQueue: string;
   /** The job store: a folder, or `s3://bucket/prefix`. */
   store: string;
+  /** What it writes to Temporal and to the job store is encrypted. Default: it is not. */
+  keys?: Keys | undefined;
   /** What it works on. Default: both. */
   role?: WorkerRole | undefined;
   /**
@@ -51,8 +59,8 @@ export interface AgentJobsWorker {
 
 /** @throws {StoreError} where the job store is one that other hosts have, too, and cannot be used. */
 export async function startWorker(options: AgentJobsWorkerOptions): Promise<AgentJobsWorker> {
-  const { namespace, drainSeconds, role } = options;
-  const blobs = openStore(options.store);
+  const { namespace, drainSeconds, role, keys } = options;
+  const blobs = openStore(options.store, keys);
   // Work that it takes and cannot do would go round and round.
   if (blobs.remote) await blobs.id();
   const store = new JobStore(blobs);
@@ -64,7 +72,7 @@ export async function startWorker(options: AgentJobsWorkerOptions): Promise<Agen
       channelArgs: { 'grpc.max_reconnect_backoff_ms': MAX_RECONNECT_BACKOFF_MS },
     }),
     namespace,
-    dataConverter,
+    dataConverter: dataConverterFor(keys),
   });
   const drain = new AbortController();
   // Each agent listens.
@@ -114,7 +122,9 @@ async function workflowsPart(host: Host): Promise<Part> {
   const worker = await Worker.create({
     ...common(host),
     taskQueue: host.options.taskQueue,
-    workflowBundle: { codePath: WORKFLOW_BUNDLE },
+    workflowBundle: {
+      codePath: host.options.keys === undefined ? WORKFLOW_BUNDLE : ENCRYPTING_BUNDLE,
+    },
     activities: createControlActivities(host),
     ...workflowsTuning(host.options),
     // A worker that was killed leaves its sticky queue behind; its workflows wait so long for it.
@@ -147,7 +157,8 @@ function common({ connection, options }: Host) {
   return {
     connection,
     namespace: options.namespace,
-    dataConverter,
+    dataConverter: dataConverterFor(options.keys),
+    interceptors: { activity: [() => ({ inbound: { execute: refuseUndecodable } })] },
     // Heartbeats go out every 5 s, against a timeout of 20.
     maxHeartbeatThrottleInterval: 5000,
     shutdownForceTime: (options.drainSeconds + 30) * 1000,

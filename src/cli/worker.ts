@@ -1,7 +1,14 @@
 import { type Command, Option } from 'commander';
 import type { AgentJobsWorker } from '../worker.js';
 import type { WorkerTuning } from '../worker-tuning.js';
-import { notesFolder, serverConnection, storeLocation, taskQueue } from '../config.js';
+import {
+  encryptionKeys,
+  keysFile,
+  notesFolder,
+  serverConnection,
+  storeLocation,
+  taskQueue,
+} from '../config.js';
 import { WORKER_ROLES, type WorkerRole } from '../job.js';
 import { count, number, percent, storeOption } from './arguments.js';
 import { UsageError } from './errors.js';
@@ -96,6 +103,7 @@ async function worker(options: WorkerOptions): Promise<void> {
   const version = versionOf(deploymentName, buildId);
   refuseOfOtherRole(options);
   const server = serverConnection();
+  const keys = encryptionKeys();
   const [{ connected }, { startWorker }, { installRuntime }, { agentTaskQueue }] =
     await Promise.all([
       import('./server.js'),
@@ -111,6 +119,7 @@ async function worker(options: WorkerOptions): Promise<void> {
     namespace: server.namespace,
     taskQueue: taskQueue(),
     store: storeLocation(),
+    keys,
     role,
     notesFolder: notesFolder(),
     concurrency,
@@ -129,7 +138,10 @@ async function worker(options: WorkerOptions): Promise<void> {
       (role === 'workflows'
         ? ''
         : `  agents  ${concurrency} at once${sparing ? ', fewer where the host is busy' : ''}\n`) +
-      `  store   ${storeLocation()}`,
+      `  store   ${storeLocation()}` +
+      (keys === undefined
+        ? ''
+        : `\n  keys    ${keysFile()}: what it writes is encrypted with "${keys.current.id}"`),
   );
   // Whoever has started it in the background waits for this.
   if (process.connected) process.send!('ready', () => process.disconnect());
