@@ -192,7 +192,9 @@ export class AgentJobs {
   constructor(options: AgentJobsOptions) {
     this.client = options.client;
     this.taskQueue = options.taskQueue ?? taskQueue();
-    this.store = new JobStore(openStore(options.store ?? storeLocation()));
+    this.store = new JobStore(
+      openStore(options.store ?? storeLocation(), encryptionKeys(options.keysFile)),
+    );
   }
 
   /**
