@@ -21,6 +21,7 @@ import {
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
   WorkflowUpdateRPCTimeoutOrCancelledError,
+  isGrpcServiceError,
 } from '@temporalio/client';
 import {
   type ExternalTask,
@@ -73,6 +74,7 @@ import { writeReportPage } from './client/report-page.js';
 import { sendInput } from './client/send-input.js';
 import { checkOutput } from './output/output-file.js';
 import { SpecError, parseSpec } from './spec.js';
+import { tlsProblem } from './tls-problem.js';
 import { transcript } from './transcript/transcript.js';
 import { JobStore, type RunLog, type StoredJob } from './store/job-store.js';
 import { openStore } from './store/open-store.js';
@@ -106,10 +108,14 @@ export interface ItemLog extends RunLog {
 export class ServerUnreachable extends Error {
   override name = 'ServerUnreachable';
   readonly address: string;
+  /** What is wrong with the connection and what to do about it, where that is known. */
+  readonly problem: string | undefined;
 
-  constructor(address: string, cause: unknown) {
-    super(`no Temporal server answers at ${address}`, { cause });
+  constructor(address: string, cause: unknown, problem?: string) {
+    const why = problem === undefined ? '' : `: ${problem}`;
+    super(`no Temporal server answers at ${address}${why}`, { cause });
     this.address = address;
+    this.problem = problem;
   }
 }
 
@@ -183,8 +189,8 @@ export class AgentJobs {
       ...connectionOptions,
       connectTimeout: connectTimeoutMs,
       channelArgs: { 'grpc.max_reconnect_backoff_ms': MAX_RECONNECT_BACKOFF_MS },
-    }).catch((error: unknown) => {
-      throw new ServerUnreachable(address, error);
+    }).catch(async (error: unknown) => {
+      throw new ServerUnreachable(address, error, await connectionProblem(error, address));
     });
     return new AgentJobs({ ...rest, client: new Client({ connection, namespace, dataConverter }) });
   }
@@ -317,6 +323,19 @@ export class AgentJobs {
     await this.client.connection.close();
   }
 }
+
+/** @returns undefined where there is no more to say than that nobody answers. */
+async function connectionProblem(error: unknown, address: string): Promise<string | undefined> {
+  const cause = error instanceof Error ? error.cause : undefined;
+  if (isGrpcServiceError(cause) && [PERMISSION_DENIED, UNAUTHENTICATED].includes(cause.code)) {
+    return `it refuses who asks (${cause.details}): see to api_key in the profile, or TEMPORAL_API_KEY, and to the namespace`;
+  }
+  return tlsProblem({ address, tls: serverConnection().connectionOptions.tls });
+}
+
+/** gRPC codes. */
+const PERMISSION_DENIED = 7;
+const UNAUTHENTICATED = 16;
 
 function exists(jobId: string): string {
   return `job ${jobId} exists already: see it with "agent-jobs watch ${jobId}" or "agent-jobs results ${jobId}", or give another --job-id`;

@@ -1,15 +1,20 @@
 import { inspect } from 'node:util';
+import { ApplicationFailure } from '@temporalio/common';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { LACKS_KEY_FAILURE, WRONG_STORE_FAILURE } from './messages.js';
 
 /**
  * Sets up the SDK for the workers of this process: to be called before the first one is started, by
  * who handles signals itself.
  * @param log takes warnings and errors of the SDK, a line each.
+ * @param options.encrypts what a worker writes to Temporal is encrypted: its log is not to tell it either.
  */
-export function installRuntime(log: (line: string) => void): void {
+export function installRuntime(log: (line: string) => void, options: { encrypts: boolean }): void {
   const logger = new DefaultLogger('WARN', ({ level, message, meta = {} }) => {
     // Said of agent workers, which have no workflows on purpose.
-    if (!message.startsWith('No workflows registered')) log(`${level} ${logLine(message, meta)}`);
+    if (!message.startsWith('No workflows registered')) {
+      log(`${level} ${logLine(message, options.encrypts ? withoutMessage(meta) : meta)}`);
+    }
   });
   Runtime.install({
     shutdownSignals: [],
@@ -25,6 +30,17 @@ const LEFT_OUT = new Set(
     'attempt isLocal taskToken error'
   ).split(' '),
 );
+
+/** Failures that tell an operator of the worker, and nothing of a row. */
+const OF_WORKERS = new Set([LACKS_KEY_FAILURE, WRONG_STORE_FAILURE]);
+
+/** A failure of an item or a job, by its type alone: its message may tell of a row. */
+function withoutMessage({ error, ...meta }: Record<string, unknown>): Record<string, unknown> {
+  if (!(error instanceof ApplicationFailure) || OF_WORKERS.has(error.type ?? '')) {
+    return { ...meta, error };
+  }
+  return { ...meta, error: new Error(error.type ?? error.name) };
+}
 
 /** What happened, to whom, and why; the rest where there is more. */
 function logLine(message: string, meta: Record<string, unknown>): string {

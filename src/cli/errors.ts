@@ -62,6 +62,9 @@ export function explain(error: unknown): { code: number; message?: string } {
   if (['StoreError', 'JobUnattended', 'Undecodable'].includes(error.name))
     return { code: EXIT.unexpected, message };
   if (error.name === 'ServerUnreachable') {
+    if ((error as { problem?: string }).problem !== undefined) {
+      return { code: EXIT.unexpected, message };
+    }
     return { code: EXIT.unexpected, message: `${message}${reason(error)}. ${HOW_TO_REACH}` };
   }
   const refusal = grpcStatus(error);

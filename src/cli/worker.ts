@@ -113,7 +113,9 @@ async function worker(options: WorkerOptions): Promise<void> {
     ]);
   // Says what is wrong with the connection in the way of all commands.
   await connected(async () => {});
-  installRuntime((line) => note(`${new Date().toISOString()} ${line}`));
+  installRuntime((line) => note(`${new Date().toISOString()} ${line}`), {
+    encrypts: keys !== undefined,
+  });
   const running = await startWorker({
     connection: server.connectionOptions,
     namespace: server.namespace,
