@@ -30,7 +30,7 @@ interface CodecServerOptions {
 export function addCodecServer(program: Command): void {
   program
     .command('codec-server')
-    .summary('shows what is encrypted in the Web UI and the Temporal CLI')
+    .summary('show what is encrypted in the Web UI and the Temporal CLI')
     .description('Decrypts payloads for the Web UI and the Temporal CLI, until it is ended.')
     .option('--port <n>', 'where it listens', number, DEFAULT_PORT)
     .option('--host <address>', 'the same, for others than this host', '127.0.0.1')
