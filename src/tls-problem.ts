@@ -21,6 +21,8 @@ export interface TlsSettings {
 const TIMEOUT_MS = 3000;
 /** A server that misses a client's certificate says so after the handshake (TLS 1.3). */
 const AFTERTHOUGHT_MS = 500;
+/** In place of an error's code: the connection was closed right after the handshake. */
+const CLOSED = 'closed after the handshake';
 const IN_PROFILE = 'in the profile, or';
 
 /** @returns what is wrong and what to do about it; undefined where it is nothing of TLS. */
@@ -52,9 +54,18 @@ async function attempt(options: ConnectionOptions): Promise<NodeJS.ErrnoExceptio
   let socket: TLSSocket | undefined;
   try {
     await new Promise<void>((resolve, fail) => {
-      socket = connect(options, () => setTimeout(resolve, AFTERTHOUGHT_MS));
-      socket.on('error', fail);
-      socket.setTimeout(TIMEOUT_MS, () => fail(new Error('it does not answer')));
+      let shaken = false;
+      const own = (socket = connect(options, () => {
+        shaken = true;
+        setTimeout(resolve, AFTERTHOUGHT_MS);
+      }));
+      own.on('error', (error: NodeJS.ErrnoException) => {
+        // Some servers say so by nothing else.
+        const closed = shaken && error.code === 'ECONNRESET';
+        fail(closed ? Object.assign(error, { code: CLOSED }) : error);
+      });
+      own.on('close', () => fail(Object.assign(new Error('closed'), { code: CLOSED })));
+      own.setTimeout(TIMEOUT_MS, () => fail(new Error('it does not answer')));
     });
     return undefined;
   } catch (error) {
@@ -70,13 +81,13 @@ function codeOf({ code, message }: NodeJS.ErrnoException): string {
 
 function explanation(error: NodeJS.ErrnoException, hasCertificate: boolean): string | undefined {
   const code = codeOf(error);
-  if (/CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE/.test(code) && !hasCertificate) {
+  if (/CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|^closed/.test(code) && !hasCertificate) {
     return `it asks for a client's certificate, and there is none: set client_cert_path and client_key_path ${IN_PROFILE} TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH`;
   }
   if (/ALERT_CERTIFICATE_EXPIRED/.test(code)) {
     return `it does not take the client's certificate, which has expired: get a new one for client_cert_path ${IN_PROFILE} TEMPORAL_TLS_CLIENT_CERT_PATH`;
   }
-  if (/ALERT/.test(code)) {
+  if (/ALERT|^closed/.test(code)) {
     return `it does not take the client's certificate (${code}): see that client_cert_path and client_key_path ${IN_PROFILE} TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH name one that its CA has signed`;
   }
   switch (code) {

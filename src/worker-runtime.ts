@@ -13,7 +13,7 @@ export function installRuntime(log: (line: string) => void, options: { encrypts:
   const logger = new DefaultLogger('WARN', ({ level, message, meta = {} }) => {
     // Said of agent workers, which have no workflows on purpose.
     if (!message.startsWith('No workflows registered')) {
-      log(`${level} ${logLine(message, options.encrypts ? withoutMessage(meta) : meta)}`);
+      log(`${level} ${logLine(message, options.encrypts ? discreet(message, meta) : meta)}`);
     }
   });
   Runtime.install({
@@ -34,12 +34,13 @@ const LEFT_OUT = new Set(
 /** Failures that tell an operator of the worker, and nothing of a row. */
 const OF_WORKERS = new Set([LACKS_KEY_FAILURE, WRONG_STORE_FAILURE]);
 
-/** A failure of an item or a job, by its type alone: its message may tell of a row. */
-function withoutMessage({ error, ...meta }: Record<string, unknown>): Record<string, unknown> {
-  if (!(error instanceof ApplicationFailure) || OF_WORKERS.has(error.type ?? '')) {
-    return { ...meta, error };
-  }
-  return { ...meta, error: new Error(error.type ?? error.name) };
+/** Without the message of a failure that may tell of a row. */
+function discreet(message: string, meta: Record<string, unknown>): Record<string, unknown> {
+  const { error, ...others } = meta;
+  // From the thread of workflows, an error comes without its type. Why an item failed is its outcome.
+  if (message === 'Workflow failed') return others;
+  if (!(error instanceof ApplicationFailure) || OF_WORKERS.has(error.type ?? '')) return meta;
+  return { ...others, error: new Error(error.type ?? error.name) };
 }
 
 /** What happened, to whom, and why; the rest where there is more. */

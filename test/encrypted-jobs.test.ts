@@ -42,18 +42,21 @@ async function onServer(jobId: string): Promise<string> {
       namespace: 'default',
       execution,
     });
-    // Bytes as text: what is plain JSON can be read in it.
-    const text = (_: string, value: unknown) =>
-      value instanceof Uint8Array || isBuffer(value)
-        ? Buffer.from(value as Uint8Array).toString()
-        : value;
-    parts.push(JSON.stringify({ history, description }, text));
+    parts.push(...textsIn(history), ...textsIn(description));
   }
   return parts.join('\n');
 }
 
-function isBuffer(value: unknown): boolean {
-  return typeof value === 'object' && (value as { type?: string } | null)?.type === 'Buffer';
+/** All texts of a message, bytes among them: what is plain JSON can be read in it. */
+function* textsIn(message: unknown): Generator<string> {
+  if (typeof message === 'string') yield message;
+  else if (message instanceof Uint8Array) yield Buffer.from(message).toString();
+  else if (typeof message === 'object' && message !== null) {
+    for (const [key, value] of Object.entries(message)) {
+      yield key;
+      yield* textsIn(value);
+    }
+  }
 }
 
 describe('an encrypted job', { concurrency: 4 }, () => {
@@ -84,7 +87,9 @@ describe('an encrypted job', { concurrency: 4 }, () => {
     );
     assert.match(output[1]!['last_error']!, /PLANTED output/);
     const text = await onServer('goes');
-    assert.ok(text.includes('binary/encrypted') && text.includes('Encoded failure'));
+    assert.match(text, /binary.encrypted/);
+    assert.match(text, /Encoded failure/);
+    assert.match(text, /no_report|agent_error/);
     assert.doesNotMatch(text, /PLANTED|alice|steps/);
   });
 

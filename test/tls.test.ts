@@ -1,13 +1,15 @@
 /** TLS, certificates of clients and API keys, by the profile file, with a server that has real certificates. */
 import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Authority, type Certificate } from './support/certificates.js';
 import { type Ending, cli } from './support/cli.js';
-import { Site } from './support/site.js';
+import { freePort } from './support/free-port.js';
+import { Site, until } from './support/site.js';
 import { type TlsProxy, startTlsProxy } from './support/tls-proxy.js';
 import { WorkerProcess } from './support/worker-process.js';
 
@@ -17,6 +19,7 @@ let ca: Authority;
 let otherCa: Authority;
 let client: Certificate;
 const proxies: TlsProxy[] = [];
+const ended: ChildProcess[] = [];
 
 before(async () => {
   site = await Site.open();
@@ -27,6 +30,7 @@ before(async () => {
 after(async () => {
   WorkerProcess.killAll();
   for (const proxy of proxies) proxy.close();
+  for (const server of ended) server.kill();
   await site.close();
 });
 
@@ -34,6 +38,25 @@ async function proxy(certificate: Certificate, clientCa?: string): Promise<TlsPr
   const started = await startTlsProxy(site.env.address, { certificate, clientCa });
   proxies.push(started);
   return started;
+}
+
+/** A server that says what it has against a client's certificate, as most do and Node's does not. */
+async function openSslServer({ cert, key }: Certificate): Promise<{ port: number }> {
+  const port = await freePort();
+  const own = ['-accept', String(port), '-cert', cert, '-key', key, '-alpn', 'h2', '-quiet'];
+  const clients = ['-CAfile', ca.cert, '-Verify', '1', '-verify_return_error'];
+  const server = spawn('openssl', ['s_server', ...own, ...clients], { stdio: 'ignore' });
+  ended.push(server);
+  await until('it listens', () => listens(port));
+  return { port };
+}
+
+function listens(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => resolve(true));
+    socket.on('error', () => resolve(false));
+    socket.on('connect', () => socket.destroy());
+  });
 }
 
 /** The environment of a process whose profile says how to reach the server. */
@@ -128,7 +151,7 @@ describe('what is wrong with a connection is said, with what to do', { concurren
   });
 
   test("the client's certificate is of another CA, or has expired", async () => {
-    const to = await proxy(await ca.sign(NAME), ca.cert);
+    const to = await openSslServer(await ca.sign(NAME));
     const other = await otherCa.sign('client');
     const paths = ({ cert, key }: Certificate) => ({
       client_cert_path: cert,
@@ -137,6 +160,11 @@ describe('what is wrong with a connection is said, with what to do', { concurren
     await refused(
       await profileEnv('other', address(to), mutual(paths(other))),
       /does not take the client's certificate \(.*\): see that client_cert_path/,
+    );
+    const closing = await proxy(await ca.sign(NAME), ca.cert);
+    await refused(
+      await profileEnv('closing', address(closing), mutual(paths(other))),
+      /does not take the client's certificate \(closed after the handshake\): see that/,
     );
     await refused(
       await profileEnv('old', address(to), mutual(paths(await ca.sign('client', -1)))),
