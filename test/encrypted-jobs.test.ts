@@ -60,7 +60,7 @@ function* textsIn(message: unknown): Generator<string> {
 }
 
 describe('an encrypted job', { concurrency: 4 }, () => {
-  it('goes as any other, and the server has neither cell nor result, message of it', async () => {
+  it('goes as any other, and the server has no cell, no result and no message of it', async () => {
     const rows: Record<string, Step[]> = {
       'alice-PLANTED@example.org': [['report', { label: 'PLANTED result' }]],
       'bob-PLANTED': [
@@ -269,13 +269,13 @@ describe('a worker without the keys', () => {
       ['sleep', 1500],
       ['report', n],
     ];
-    const rows = Object.fromEntries([0, 1, 2, 3, 4, 5].map((n) => [`r${n}`, steps(n)]));
+    const rows = Object.fromEntries([0, 1, 2, 3].map((n) => [`r${n}`, steps(n)]));
     const job = await startOn(queue, rows);
     await until('rows run', async () => (await job.status()).running === 2);
     const keyless = await site.worker({ keys: undefined, taskQueue: queue });
     await until('some are done', async () => (await job.status()).completed >= 2);
     const summary = await job.result();
-    assert.deepEqual([summary.verdict, summary.completed], ['succeeded', 6]);
+    assert.deepEqual([summary.verdict, summary.completed], ['succeeded', 4]);
     for (const worker of [withKeys, keyless]) worker.shutdown();
   });
 });
