@@ -5,19 +5,21 @@ import { bundleWorkflowCode } from '@temporalio/worker';
 
 const dist = (path) => fileURLToPath(new URL(`../dist/${path}`, import.meta.url));
 
-// The second one is for workers that encrypt: the sandbox cannot ask which of them it is in.
-const bundles = {
-  'workflow-bundle.js': 'failure-converter.js',
-  'encrypting-workflow-bundle.js': 'encoding-failure-converter.js',
-};
-for (const [file, failureConverter] of Object.entries(bundles)) {
+/** @param interceptors modules that are put around the workflows. */
+async function bundle(name, interceptors) {
   const { code } = await bundleWorkflowCode({
     workflowsPath: dist('workflows/index.js'),
     payloadConverterPath: dist('payload-converter.js'),
-    failureConverterPath: dist(failureConverter),
+    failureConverterPath: dist('failure-converter.js'),
+    workflowInterceptorModules: interceptors,
     // Loaded once per worker thread instead of once per workflow: no module holds the state of a workflow.
     preloadModules: [dist('workflows/index.js')],
     logger: { trace() {}, debug() {}, info() {}, warn: console.warn, error: console.error },
   });
-  await writeFile(dist(file), code);
+  await writeFile(dist(name), code);
 }
+
+await Promise.all([
+  bundle('workflow-bundle.js', []),
+  bundle('workflow-bundle-traced.js', [dist('workflows/traced.js')]),
+]);

@@ -7,6 +7,10 @@ export const KEY_ID = 'encryption-key-id';
 /** What the codec makes of a payload that cannot be decrypted with the key that it names: its data say why. */
 export const UNDECRYPTABLE = 'binary/undecryptable';
 
+/** What the bundle of workflows says of messages of failures, and what a worker that encrypts puts in its place. */
+export const MESSAGES_PLAIN = 'agent-jobs:messages-of-failures-are-plain';
+export const MESSAGES_ENCODED = 'agent-jobs:messages-of-failures-are-encoded';
+
 /** What to do where a key is lacking. */
 export const WHERE_KEYS_COME_FROM =
   'give it the key file that has it, with --keys-file or AGENT_JOBS_KEYS_FILE';

@@ -23,4 +23,9 @@ export class TellingFailureConverter extends DefaultFailureConverter {
   }
 }
 
-export const failureConverter = new TellingFailureConverter();
+/** In the bundle, a worker that encrypts has {@link MESSAGES_ENCODED} here. */
+const MESSAGES: string = 'agent-jobs:messages-of-failures-are-plain';
+
+export const failureConverter = new TellingFailureConverter({
+  encodeCommonAttributes: MESSAGES.endsWith('encoded'),
+});

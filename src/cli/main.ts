@@ -7,6 +7,7 @@ import { keysFileOption } from './arguments.js';
 import { addCancel } from './cancel.js';
 import { addCodecServer } from './codec-server.js';
 import { EXIT_CODES_HELP, explain } from './errors.js';
+import { addHeartbeat } from './heartbeat.js';
 import { addItems } from './items.js';
 import { addList } from './list.js';
 import { addLocal } from './local.js';
@@ -63,6 +64,7 @@ function program(): Command {
   addCancel(root);
   addRetry(root);
   addReport(root);
+  addHeartbeat(root);
   addLocal(root);
   addMcp(root);
   addCodecServer(root);

@@ -19,6 +19,7 @@ export function jobDetails(progress: JobProgress, namespace: string, encrypted =
     const eta = progress.eta_seconds === null ? '' : `, ${duration(progress.eta_seconds)} to go`;
     lines.push('', `${progress.rows_per_second.toFixed(1)} rows per second${eta}`);
   }
+  if (progress.waiting_for !== null) lines.push('', `Waiting for: ${escape(progress.waiting_for)}`);
   if (progress.paused !== null) lines.push('', pauseText(progress.paused, encrypted));
   if (progress.stop_reason !== null) {
     lines.push('', encrypted ? 'Stopping' : `Stopping: ${escape(progress.stop_reason)}`);
