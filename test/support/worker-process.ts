@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
-import { ROOT } from './site.js';
+import { MAIN } from './cli.js';
 
 /** The program's worker as a process of its own, as people start it. */
 export class WorkerProcess {
@@ -15,18 +14,18 @@ export class WorkerProcess {
   /**
    * @param env tells the server, the store and the task queue.
    * @param options.within a command that becomes the one it is given.
+   * @param options.main the command line of another build.
    */
   static async start(
     env: NodeJS.ProcessEnv,
-    { cwd, args = [], within = [] }: { cwd: string; args?: string[]; within?: string[] },
+    {
+      cwd,
+      args = [],
+      within = [],
+      main = MAIN,
+    }: { cwd: string; args?: string[]; within?: string[]; main?: string },
   ): Promise<WorkerProcess> {
-    const command = [
-      ...within,
-      process.execPath,
-      join(ROOT, 'dist/cli/main.js'),
-      'worker',
-      ...args,
-    ];
+    const command = [...within, process.execPath, main, 'worker', ...args];
     const worker = new WorkerProcess(
       spawn(command[0]!, command.slice(1), {
         cwd,
