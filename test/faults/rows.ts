@@ -7,8 +7,8 @@ import { ROOT } from '../support/site.js';
 
 /**
  * What an agent does after its work.
- * - `reports`: waits for the answer.
- * - `large`: the same with a result that the store keeps.
+ * - `reports`: until it has an answer, for ever if need be.
+ * - `large`: once, with a result that the store keeps.
  * - `leaves`: does not wait for it.
  * - `later`: has another process report when it is gone.
  * - `unanswered`: gets no answer to its report, and reports again.
@@ -70,7 +70,7 @@ function end(way: Way, id: string, { cutter, answers }: Surroundings): string {
   const result = JSON.stringify(id);
   switch (way) {
     case 'reports':
-      return `report '${result}'`;
+      return `until [[ $(report '${result}') == *[0-9] ]]; do sleep 0.5; done`;
     case 'large':
       return `report "$(printf '"%s%${LARGE}s"' ${result} x)"`;
     case 'leaves':

@@ -1,4 +1,5 @@
 /** A job on a server, workers and a client of its own, while faults strike all of them. */
+import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +10,7 @@ import { type Ending, RunningCli } from '../support/cli.js';
 import { DevServer } from '../support/dev-server.js';
 import { LIGHT_AGENT } from '../support/light-agent.js';
 import { Seeded } from '../support/seeded.js';
+import { until } from '../support/site.js';
 import { WorkerProcess } from '../support/worker-process.js';
 import { MOST_KILLS } from './faults.js';
 import { Fleet } from './fleet.js';
@@ -157,11 +159,16 @@ export class Storm {
     return this.#kills.get(item) ?? 0;
   }
 
-  /** `kill -9` of the command that waits for the job; the next one finds it again. */
+  /** `kill -9` of the command that waits for the job; the next one finds it again, once a server is there. */
   async replaceClient(): Promise<void> {
     this.#client.process.kill('SIGKILL');
     await this.#client.ending;
-    this.#follow(['watch', JOB]);
+    await until('a client follows the job', async () => {
+      this.#follow(['watch', JOB]);
+      const { process: client, ending } = this.#client;
+      await Promise.race([once(client.stderr, 'data'), ending]);
+      return this.#client.stderr.startsWith(`Job ${JOB}`);
+    });
   }
 
   /** `kill -9` of the server, away for so long. */
