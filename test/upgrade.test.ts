@@ -45,9 +45,9 @@ describe('jobs of the previous commit', { skip }, () => {
     const jobs = new AgentJobs({ client: site.client, taskQueue, store: site.storeFolder });
     const args = (versioned: string[]) => ['--drain-seconds', '0', ...versioned];
     const before = (main: string, ...versioned: string[]) =>
-      WorkerProcess.start(env, { cwd: site.folder, args: args(versioned), main });
+      WorkerProcess.restart(env, { cwd: site.folder, args: args(versioned), main });
     const now = (...versioned: string[]) =>
-      WorkerProcess.start(env, { cwd: site.folder, args: args(versioned) });
+      WorkerProcess.restart(env, { cwd: site.folder, args: args(versioned) });
     return { queues: [taskQueue, `${taskQueue}-agents`], jobs, before, now };
   }
 

@@ -107,7 +107,15 @@ async function killed(storm: Storm, { name, worker }: Slot): Promise<number> {
   const agents = ofIt().length;
   const guards = storm.workers().filter(({ parent }) => parent === pid);
   await worker.kill();
-  await until(`worker ${name} has taken its agents along`, () => ofIt().length === 0, GUARD_MS);
+  await until(
+    `worker ${name} has taken its agents along`,
+    async () => {
+      // Some have been started since.
+      await storm.readStarts();
+      return ofIt().length === 0;
+    },
+    GUARD_MS,
+  );
   const left = () =>
     storm.workers().filter((process) => guards.some((guard) => guard.pid === process.pid));
   await until(`worker ${name} has no guard any more`, () => left().length === 0, GUARD_MS);

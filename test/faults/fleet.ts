@@ -1,5 +1,4 @@
 /** The workers of a job under faults: each reaches the server by a wire of its own, and is started again. */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Seeded } from '../support/seeded.js';
 import { WorkerProcess } from '../support/worker-process.js';
 import { Wire } from './wire.js';
@@ -11,8 +10,6 @@ const SLOTS = [
   ['agents', ['--role', 'agents']],
 ] as const;
 export type SlotName = (typeof SLOTS)[number][0];
-
-const START_ATTEMPTS = 20;
 
 /** The place of a worker. */
 export class Slot {
@@ -40,18 +37,8 @@ export class Slot {
     return this.#worker!;
   }
 
-  /** Starts one, as a process manager would: again and again where the server is away. */
   async start(): Promise<void> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        const worker = await WorkerProcess.start(this.#env, { cwd: this.#cwd, args: this.#args });
-        this.#worker = worker;
-        return;
-      } catch (error) {
-        if (attempt === START_ATTEMPTS) throw error;
-        await delay(500);
-      }
-    }
+    this.#worker = await WorkerProcess.restart(this.#env, { cwd: this.#cwd, args: this.#args });
   }
 }
 

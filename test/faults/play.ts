@@ -20,6 +20,9 @@ export async function play(
   tell(`seed ${options.seed}: ${options.rows} rows, ${options.inFlight} in flight`);
   for (const lack of Storm.lacks) tell(lack);
   const storm = await Storm.open(options);
+  // A disk stays mounted otherwise.
+  const interrupted = () => void storm.close().finally(() => process.exit(130));
+  for (const signal of SIGNALS) process.once(signal, interrupted);
   try {
     const waves = drawSchedule(new Seeded(options.seed), options.times);
     tell('a job, a server and three workers run');
@@ -38,12 +41,15 @@ export async function play(
     }
     for (const line of await checkEnd(storm)) tell(line);
   } catch (error) {
-    tell(`failed; to repeat: npm run test:faults -- --seed ${options.seed}`);
+    tell(`failed, with seed ${options.seed}`);
     throw error;
   } finally {
+    for (const signal of SIGNALS) process.off(signal, interrupted);
     await storm.close();
   }
 }
+
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 async function endedRows(storm: Storm): Promise<number> {
   return (await storm.job.status().catch(() => undefined))?.completed ?? 0;

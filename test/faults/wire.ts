@@ -13,6 +13,8 @@ export type Cut = 'silent' | 'refused';
 export class Wire {
   /** Where it begins: `host:port`. */
   readonly address: string;
+  /** Once somebody has connected. */
+  readonly asked: Promise<unknown>;
   readonly #server: Server;
   readonly #pairs = new Set<[Socket, Socket]>();
   /** Connections that were asked for while nothing arrived. */
@@ -28,6 +30,7 @@ export class Wire {
 
   private constructor(server: Server, port: number) {
     this.#server = server;
+    this.asked = once(server, 'connection');
     const address = server.address() as { port: number };
     this.address = `127.0.0.1:${address.port}`;
     server.on('connection', (from: Socket) => {

@@ -18,13 +18,17 @@ if (version === undefined) throw new Error('usage: record.ts VERSION');
 const site = await Site.open({ dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 40 } });
 await site.worker();
 
+function pathOf(name: string): string {
+  return join(import.meta.dirname, `${version}-${name}.json`);
+}
+
 async function record(name: string, workflowId: string, runId?: string): Promise<void> {
   const of = ['--workflow-id', workflowId, ...(runId === undefined ? [] : ['--run-id', runId])];
   const shown = execFileSync(temporalCli(), ['workflow', 'show', ...of, '-o', 'json'], {
     env: site.processEnv,
     encoding: 'utf8',
   });
-  const path = join(import.meta.dirname, `${version}-${name}.json`);
+  const path = pathOf(name);
   if (existsSync(path)) return;
   await writeFile(path, JSON.stringify(JSON.parse(shown)) + '\n');
   console.log(path);
@@ -68,7 +72,9 @@ for (const item of [
 
 const many = Array.from({ length: 20 }, (_, n) => [`r${n}`, good] as const);
 await run('chain', await site.spec(Object.fromEntries(many), { max_concurrency: 4 }));
-for (const [n, runId] of (await runsOf(site.client, 'chain')).entries()) {
+// All of one job or none.
+const chain = existsSync(pathOf('job-chain-1')) ? [] : await runsOf(site.client, 'chain');
+for (const [n, runId] of chain.entries()) {
   await record(`job-chain-${n + 1}`, 'chain', runId);
 }
 
@@ -146,7 +152,7 @@ for (const [name, signal] of [
 ] as const) {
   const taskQueue = `${site.taskQueue}-${name}`;
   const env = { ...site.processEnv, AGENT_JOBS_TASK_QUEUE: taskQueue };
-  const start = () => WorkerProcess.start(env, { cwd: site.folder, args: ['--drain-seconds', '0'] });
+  const start = () => WorkerProcess.restart(env, { cwd: site.folder, args: ['--drain-seconds', '0'] });
   const jobs = new AgentJobs({ client: site.client, taskQueue, store: site.storeFolder });
   const [begun, go] = [join(site.folder, `${name}-begun`), join(site.folder, `${name}-go`)];
   const first = await start();

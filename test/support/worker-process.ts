@@ -1,6 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import { MAIN } from './cli.js';
+
+const START_ATTEMPTS = 20;
+
+interface WorkerProcessOptions {
+  cwd: string;
+  args?: string[];
+  /** A command that becomes the one it is given. */
+  within?: string[];
+  /** The command line of another build. */
+  main?: string;
+}
 
 /** The program's worker as a process of its own, as people start it. */
 export class WorkerProcess {
@@ -13,17 +25,10 @@ export class WorkerProcess {
 
   /**
    * @param env tells the server, the store and the task queue.
-   * @param options.within a command that becomes the one it is given.
-   * @param options.main the command line of another build.
    */
   static async start(
     env: NodeJS.ProcessEnv,
-    {
-      cwd,
-      args = [],
-      within = [],
-      main = MAIN,
-    }: { cwd: string; args?: string[]; within?: string[]; main?: string },
+    { cwd, args = [], within = [], main = MAIN }: WorkerProcessOptions,
   ): Promise<WorkerProcess> {
     const command = [...within, process.execPath, main, 'worker', ...args];
     const worker = new WorkerProcess(
@@ -40,6 +45,21 @@ export class WorkerProcess {
       }),
     ]);
     return worker;
+  }
+
+  /** As {@link start}, but again and again, as a process manager would: the server may be away, or slow. */
+  static async restart(
+    env: NodeJS.ProcessEnv,
+    options: WorkerProcessOptions,
+  ): Promise<WorkerProcess> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.start(env, options);
+      } catch (error) {
+        if (attempt === START_ATTEMPTS) throw error;
+        await delay(500);
+      }
+    }
   }
 
   /** To be called in the tests' `after`. */
