@@ -55,7 +55,7 @@ export async function checkEnd(storm: Storm): Promise<string[]> {
     },
   );
   const attempts = await checkRows(storm, storm.output, new Set(['completed']));
-  const answers = await storm.answers();
+  const answers = await storm.agents.answers();
   assert.ok(storm.cutter.cut > 0, 'no answer was cut off');
   assert.ok(
     answers.includes('answer none, answer 200'),
@@ -63,7 +63,7 @@ export async function checkEnd(storm: Storm): Promise<string[]> {
   );
   await checkServer(storm);
   await noneLeft(storm);
-  assert.deepEqual(storm.agents(), []);
+  assert.deepEqual(storm.agents.live(), []);
   for (const [name, exitCode] of await storm.fleet.end()) {
     assert.equal(exitCode, 0, `worker ${name} ended with ${exitCode}`);
   }
@@ -74,7 +74,7 @@ export async function checkEnd(storm: Storm): Promise<string[]> {
     folders.filter((name) => name.startsWith('agent-jobs-')),
     [],
   );
-  const starts = storm.starts.length;
+  const starts = storm.agents.starts.length;
   return [
     `${count} rows completed, each in the output once; ${starts} agents were started for them`,
     `${attempts} attempts were lost to agents that were killed`,
@@ -102,7 +102,10 @@ async function checkRows(storm: Storm, path: string, statuses: Set<string>): Pro
     assert.equal(wrongResult(row, JSON.parse(result_json!) as Json), undefined, of);
     // Only what kills an agent itself costs an attempt.
     const lost = Number(attempt_count) - 1;
-    assert.ok(lost <= storm.killsOf(row.id), `${of}; killed ${storm.killsOf(row.id)} times`);
+    assert.ok(
+      lost <= storm.agents.killsOf(row.id),
+      `${of}; killed ${storm.agents.killsOf(row.id)} times`,
+    );
     more += lost;
   }
   return more;
@@ -128,11 +131,11 @@ async function noneLeft(storm: Storm): Promise<void> {
   await until(
     'no agent is left of a run that is over',
     async () => {
-      await storm.readStarts();
-      const last = new Map(storm.starts.map(({ item, token }) => [item, token]));
+      await storm.agents.readStarts();
+      const last = new Map(storm.agents.starts.map(({ item, token }) => [item, token]));
       const workers = new Set(storm.fleet.slots.map(({ worker }) => worker.pid));
-      left = storm
-        .agents()
+      left = storm.agents
+        .live()
         .filter(
           ({ item, token, worker }) =>
             worker !== undefined && (last.get(item) !== token || !workers.has(worker)),

@@ -34,13 +34,13 @@ export const FAULTS: Record<Kind, Fault> = {
 
   async agents(storm, random) {
     const killed: string[] = [];
-    const live = storm.agents().filter(({ item }) => storm.killsOf(item) < MOST_KILLS);
+    const live = storm.agents.live().filter(({ item }) => storm.agents.killsOf(item) < MOST_KILLS);
     while (killed.length < KILLED_AGENTS && live.length > 0) {
       const [{ item, group }] = live.splice(random.between(0, live.length - 1), 1) as [
         (typeof live)[number],
       ];
       if (killed.includes(item)) continue;
-      storm.noteKill(item);
+      storm.agents.noteKill(item);
       killed.push(item);
       try {
         process.kill(-group, 'SIGKILL');
@@ -103,7 +103,7 @@ async function killWorker(storm: Storm, random: Seeded, name: Slot['name']): Pro
 /** Kills a worker, and waits for the end of its agents, which is its guard's to bring about. */
 async function killed(storm: Storm, { name, worker }: Slot): Promise<number> {
   const { pid } = worker;
-  const ofIt = () => storm.agents().filter((agent) => agent.worker === pid);
+  const ofIt = () => storm.agents.live().filter((agent) => agent.worker === pid);
   const agents = ofIt().length;
   const guards = storm.workers().filter(({ parent }) => parent === pid);
   await worker.kill();
@@ -111,7 +111,7 @@ async function killed(storm: Storm, { name, worker }: Slot): Promise<number> {
     `worker ${name} has taken its agents along`,
     async () => {
       // Some have been started since.
-      await storm.readStarts();
+      await storm.agents.readStarts();
       return ofIt().length === 0;
     },
     GUARD_MS,

@@ -35,7 +35,7 @@ export async function play(
         async () => (await endedRows(storm)) >= due,
         600_000,
       );
-      await storm.readStarts();
+      await storm.agents.readStarts();
       await Promise.all(wave.map(async (kind) => tell(await FAULTS[kind](storm, storm.random()))));
       tell(`then ${await checkBetween(storm)}`);
     }

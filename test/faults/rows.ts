@@ -1,5 +1,6 @@
 /** The rows of a job under faults: agents that are correct, each in a way of its own. */
 import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Json } from '../../src/client.js';
 import type { Seeded } from '../support/seeded.js';
@@ -47,6 +48,15 @@ const FAKETIME = ['x86_64-linux-gnu', 'aarch64-linux-gnu']
 /** Why no agent can have a wrong clock here; false where it can. */
 export const clocksAreRight: string | false =
   FAKETIME === undefined && 'there is no libfaketime (on Debian: apt-get install libfaketime)';
+
+/** Removes what libfaketime leaves of processes that were killed. */
+export async function forgetClocks(pids: number[]): Promise<void> {
+  for (const pid of pids) {
+    for (const name of [`faketime_shm_${pid}`, `sem.faketime_sem_${pid}`]) {
+      await rm(join('/dev/shm', name), { force: true });
+    }
+  }
+}
 
 /** Draws the rows of a job. */
 export function drawRows(random: Seeded, count: number, [from, to]: [number, number]): Row[] {

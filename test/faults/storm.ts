@@ -1,6 +1,6 @@
 /** A job on a server, workers and a client of its own, while faults strike all of them. */
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -12,6 +12,7 @@ import { LIGHT_AGENT } from '../support/light-agent.js';
 import { Seeded } from '../support/seeded.js';
 import { until } from '../support/site.js';
 import { WorkerProcess } from '../support/worker-process.js';
+import { Agents } from './agents.js';
 import { MOST_KILLS } from './faults.js';
 import { Fleet } from './fleet.js';
 import { type LiveProcess, processesWith } from './live-processes.js';
@@ -25,15 +26,6 @@ export interface StormOptions {
   inFlight: number;
   /** How long agents work, from and to. */
   seconds: [number, number];
-}
-
-/** A run of an agent whose processes are there. */
-export interface LiveAgent {
-  item: string;
-  group: number;
-  token: string;
-  /** The process that started it; undefined where the agent has not noted that yet. */
-  worker: number | undefined;
 }
 
 const JOB = 'storm';
@@ -51,12 +43,12 @@ export class Storm {
   readonly output: string;
   readonly rows: Row[];
   readonly inFlight: number;
+  readonly agents: Agents;
   /** The disk of the job store, where one can be mounted. */
   disk: SmallDisk | undefined;
   fleet!: Fleet;
   cutter!: AnswerCutter;
   readonly #random: Seeded;
-  readonly #kills = new Map<string, number>();
   #server!: DevServer;
   #jobs!: AgentJobs;
   #client!: RunningCli;
@@ -85,6 +77,7 @@ export class Storm {
     this.folder = folder;
     this.notes = join(folder, 'state/agent-jobs/runs');
     this.temporary = join(folder, 'tmp');
+    this.agents = new Agents(JOB, this);
     this.output = join(folder, 'out.csv');
     this.inFlight = inFlight;
     this.#random = new Seeded(seed);
@@ -110,53 +103,9 @@ export class Storm {
     return this.rows.length - this.inFlight;
   }
 
-  /** The agents whose processes are there. */
-  agents(): LiveAgent[] {
-    const runs = new Map<string, LiveProcess>();
-    for (const process of processesWith(`AGENT_JOBS_JOB_ID=${JOB}`)) {
-      // Of each run its first process: of a group, the leader.
-      if (process.env.get('TMPDIR') !== this.temporary) continue;
-      const token = process.env.get('AGENT_JOBS_REPORT_TOKEN')!;
-      if (!runs.has(token) || process.pid === process.group) runs.set(token, process);
-    }
-    const { starts } = this;
-    return [...runs].map(([token, { group, env }]) => {
-      const worker = starts.find((start) => start.token === token)?.worker;
-      return { item: env.get('AGENT_JOBS_ITEM_ID')!, group, token, worker };
-    });
-  }
-
   /** Workers, and what they have started beside agents. */
   workers(): LiveProcess[] {
     return processesWith(`${WORKER_MARK}=${this.folder}`);
-  }
-
-  /** What agents have noted at their start, in that order. */
-  starts: { item: string; worker: number; token: string }[] = [];
-
-  async readStarts(): Promise<void> {
-    const text = await readFile(this.#path('starts'), 'utf8').catch(() => '');
-    this.starts = text
-      .split('\n')
-      .filter(Boolean)
-      .map((line) => {
-        const [item, , worker, token] = line.split(' ') as [string, string, string, string];
-        return { item, worker: Number(worker), token };
-      });
-  }
-
-  /** What the agents were answered whose first answer was cut off: `FIRST, SECOND`. */
-  async answers(): Promise<string[]> {
-    const text = await readFile(this.#path('answers'), 'utf8').catch(() => '');
-    return text.split('\n').filter(Boolean);
-  }
-
-  noteKill(item: string): void {
-    this.#kills.set(item, this.killsOf(item) + 1);
-  }
-
-  killsOf(item: string): number {
-    return this.#kills.get(item) ?? 0;
   }
 
   /** `kill -9` of the command that waits for the job; the next one finds it again, once a server is there. */
@@ -193,6 +142,7 @@ export class Storm {
     await this.#jobs?.close();
     await this.#server?.kill();
     this.disk?.unmount();
+    await this.agents.forget();
     await rm(this.folder, { recursive: true, force: true });
   }
 
