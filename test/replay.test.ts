@@ -7,11 +7,17 @@ import { readHistory, replay } from './support/replays.js';
 import { ROOT, quietRuntime } from './support/site.js';
 
 const FOLDER = join(ROOT, 'test/histories');
+/** A worker that sends traces may take over what one without has begun. */
+const BUNDLES = { '': 'workflow-bundle.js', ', traced': 'workflow-bundle-traced.js' };
 
-for (const name of readdirSync(FOLDER).filter((file) => file.endsWith('.json'))) {
-  test(`the history ${name} replays`, async () => {
+const names = readdirSync(FOLDER).filter((file) => file.endsWith('.json'));
+const cases = Object.entries(BUNDLES).flatMap(([how, bundle]) =>
+  names.map((name) => ({ name, how, codePath: join(ROOT, 'dist', bundle) })),
+);
+for (const { name, how, codePath } of cases) {
+  test(`the history ${name} replays${how}`, async () => {
     quietRuntime();
-    await replay(name, readHistory(join(FOLDER, name)));
+    await replay(name, readHistory(join(FOLDER, name)), codePath);
   });
 }
 

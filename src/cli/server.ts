@@ -1,5 +1,5 @@
 import { AgentJobs } from '../client.js';
-import { type ServerConnection, serverConnection, webUi } from '../config.js';
+import { type ServerConnection, serverConnection, tracesWanted, webUi } from '../config.js';
 import { listens, loopbackPort } from './loopback.js';
 
 /** Where nothing listens on this machine, nobody is to wait for long to be told. */
@@ -23,6 +23,9 @@ export async function connected<T>(work: (connected: Connected) => Promise<T>): 
   const server = serverConnection();
   const port = loopbackPort(server.address);
   const absent = port !== undefined && !(await listens(port));
+  const traces = tracesWanted()
+    ? (await import('../traces/provider.js')).startTraces('agent-jobs', () => {})
+    : undefined;
   const jobs = await AgentJobs.connect({
     connectTimeoutMs: absent ? ABSENT_TIMEOUT_MS : TIMEOUT_MS,
   });
@@ -30,6 +33,7 @@ export async function connected<T>(work: (connected: Connected) => Promise<T>): 
     return await work({ jobs, server, link: (workflowId) => webUiLink(server, workflowId) });
   } finally {
     await jobs.close();
+    await traces?.flush();
   }
 }
 

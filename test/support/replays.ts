@@ -31,12 +31,19 @@ export function readHistory(path: string): RecordedHistory {
   return JSON.parse(readFileSync(path, 'utf8')) as RecordedHistory;
 }
 
-/** @throws where the workflow code does otherwise, with what to do. */
-export async function replay(name: string, history: RecordedHistory): Promise<void> {
+/**
+ * @param codePath the bundle; that of workers without traces by default.
+ * @throws where the workflow code does otherwise, with what to do.
+ */
+export async function replay(
+  name: string,
+  history: RecordedHistory,
+  codePath = WORKFLOW_BUNDLE,
+): Promise<void> {
   const { workflowId } = history.events[0]!.workflowExecutionStartedEventAttributes!;
   try {
     await Worker.runReplayHistory(
-      { workflowBundle: { codePath: WORKFLOW_BUNDLE }, dataConverter },
+      { workflowBundle: { codePath }, dataConverter },
       history,
       workflowId,
     );
