@@ -15,6 +15,7 @@ import type { ControlActivities } from '../activities/contract.js';
 import type { PoolView } from '../job.js';
 import { poolAskSignal, poolGrantSignal, poolNameOf, poolQuery } from '../messages.js';
 import { readAsk } from '../pool-message.js';
+import { requireKey } from './decoded.js';
 import { type Lease, hear, heldOf, regrant, sizeOf } from './pool-shares.js';
 
 const { awaitEnd } = proxyActivities<ControlActivities>({
@@ -42,6 +43,7 @@ const REJOIN = '10 seconds';
  */
 export async function agentPool(left?: Lease[]): Promise<void> {
   const { workflowId, continuedFromExecutionRunId } = workflowInfo();
+  requireKey(left);
   const name = poolNameOf(workflowId);
   // Who starts a pool may send anything.
   const carried = continuedFromExecutionRunId === undefined ? undefined : left;
