@@ -35,6 +35,7 @@ import {
   sourceIds,
 } from './client/job-items.js';
 import { JobNotFound, type JobStatus, jobStatus } from './client/job-status.js';
+import { reportTo } from './client/report-to.js';
 import { unpolledQueues } from './client/task-queues.js';
 import { serverConnection, storeLocation, taskQueue } from './config.js';
 import { dataConverter } from './data-converter.js';
@@ -59,7 +60,6 @@ import {
   cancelItemUpdate,
   itemWorkflowId,
   pauseUpdate,
-  reportUpdate,
   resumeUpdate,
   retryItemUpdate,
   setUpdate,
@@ -70,6 +70,7 @@ import { isPageOf } from './output/html-page.js';
 import { bringOutput } from './client/bring-output.js';
 import { writeReportPage } from './client/report-page.js';
 import { sendInput } from './client/send-input.js';
+import { asSummary } from './outcome-check.js';
 import { checkOutput } from './output/output-file.js';
 import { SpecError, parseSpec } from './spec.js';
 import { transcript } from './transcript/transcript.js';
@@ -277,8 +278,7 @@ export class AgentJobs {
     run?: number;
   }): Promise<ReportAnswer> {
     const { job_id, item_id } = report;
-    const send = (workflowId: string) =>
-      this.client.workflow.getHandle(workflowId).executeUpdate(reportUpdate, { args: [report] });
+    const send = (workflowId: string) => reportTo(this.client, workflowId, report);
     try {
       return await send(itemWorkflowId(job_id, item_id)).catch(async (error: unknown) => {
         if (!(error instanceof WorkflowNotFoundError)) throw error;
@@ -392,11 +392,11 @@ export class JobHandle {
       const { cause } = error;
       if (cause instanceof ApplicationFailure) {
         if (cause.type === INVALID_INPUT_FAILURE) throw new JobRefused(cause.message);
-        const summary = cause.details?.[0] as JobSummary | undefined;
+        const summary = asSummary(cause.details?.[0]);
         if (summary !== undefined) return summary;
       }
       const { memo } = await handle.describe();
-      const summary = memo?.[SUMMARY_MEMO] as JobSummary | undefined;
+      const summary = asSummary(memo?.[SUMMARY_MEMO]);
       if (summary !== undefined) return summary;
       throw new JobTerminated(
         `job ${this.jobId} has no end of its own: ${cause?.message ?? error.message}`,

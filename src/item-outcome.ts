@@ -9,6 +9,7 @@ import {
 } from '@temporalio/client';
 import { type Outcome, clip } from './job.js';
 import { OUTCOME_MEMO } from './messages.js';
+import { asOutcome } from './outcome-check.js';
 import { undecodableReason } from './undecodable.js';
 
 /**
@@ -17,9 +18,8 @@ import { undecodableReason } from './undecodable.js';
  */
 export async function itemOutcome(handle: WorkflowHandle): Promise<Outcome | undefined> {
   try {
-    const outcome: unknown = await handle.result();
-    const unreadable = undecodableReason(outcome);
-    return unreadable === undefined ? (outcome as Outcome) : broken(unreadable);
+    const value: unknown = await handle.result();
+    return asOutcome(value) ?? broken(undecodableReason(value) ?? NO_OUTCOME);
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
     if (!(error instanceof WorkflowFailedError)) throw error;
@@ -29,17 +29,18 @@ export async function itemOutcome(handle: WorkflowHandle): Promise<Outcome | und
 
 async function closedOtherwise(handle: WorkflowHandle, cause: unknown): Promise<Outcome> {
   if (cause instanceof ApplicationFailure) {
-    const outcome = cause.details?.[0] as Outcome | undefined;
-    return outcome ?? broken(cause.message);
+    return asOutcome(cause.details?.[0]) ?? broken(cause.message);
   }
   if (cause instanceof CancelledFailure) {
     const { memo } = await handle.describe();
-    return (memo?.[OUTCOME_MEMO] as Outcome | undefined) ?? cancelled('cancelled');
+    return asOutcome(memo?.[OUTCOME_MEMO]) ?? cancelled('cancelled');
   }
   if (cause instanceof TerminatedFailure) return cancelled(`terminated: ${cause.message}`);
   if (cause instanceof TimeoutFailure) return broken('its workflow timed out');
   return broken(cause instanceof Error ? cause.message : String(cause));
 }
+
+const NO_OUTCOME = 'its workflow ended with something else than an outcome';
 
 function cancelled(last_error: string): Outcome {
   return { status: 'cancelled', ...ended(last_error) };

@@ -14,6 +14,7 @@ import {
   type Verdict,
   ended,
 } from '../job.js';
+import { asSummary } from '../outcome-check.js';
 import { INVALID_INPUT_FAILURE, SUMMARY_MEMO, progressQuery } from '../messages.js';
 import type { StoredJob } from '../store/job-store.js';
 
@@ -74,8 +75,7 @@ export async function jobStatus(client: Client, stored: StoredJob): Promise<JobS
     const progress = await queryProgress(client, handle);
     if (progress !== undefined) return ofProgress(progress);
   }
-  const summary =
-    (description?.memo?.[SUMMARY_MEMO] as JobSummary | undefined) ?? (await stored.summary());
+  const summary = asSummary(description?.memo?.[SUMMARY_MEMO]) ?? (await stored.summary());
   if (summary !== undefined && description?.status.name !== 'RUNNING') return ofSummary(summary);
   return ofStore(stored, handle, description);
 }

@@ -31,6 +31,7 @@ import {
 import { resultBytes } from '../report-message.js';
 import { compileSchema } from '../schema.js';
 import { undecodableReason } from '../undecodable.js';
+import { isRecord, sound } from './activity-results.js';
 import { type AttemptEnd, failureOf } from './attempt-end.js';
 import { runOwnActivity, runProcess } from './agent-run.js';
 import { ItemTally } from './item-tally.js';
@@ -152,7 +153,7 @@ async function attempt(
     await condition(reported, waitMs);
     return withRefusal({
       reason: 'timed_out',
-      error: `no report within ${limits.max_runtime_seconds} s`,
+      error: `no report within ${limits.max_runtime_seconds} s${floodOf(inbox)}`,
     });
   }
 
@@ -176,6 +177,18 @@ async function attempt(
   return withRefusal(end);
 }
 
+/** Refused reports of an item after which it says that the server may have kept the good one from it. */
+const FLOOD = 1000;
+
+/** The server has limits for each workflow, which workflow code cannot see. */
+function floodOf({ refusedCount }: ReportInbox): string {
+  if (refusedCount < FLOOD) return '';
+  return (
+    `, but ${refusedCount} that were refused: where the server's limit for one item is reached ` +
+    '(by default 10,000 signals and 2,000 updates), it keeps all later reports from it'
+  );
+}
+
 /** What is to be done; where the worker of the workflow cannot tell, by another that has the store. */
 async function taskOf({ job_id, store_id, row_index }: ItemInput): Promise<ItemTask> {
   const item = { job_id, store_id, row_index };
@@ -183,7 +196,11 @@ async function taskOf({ job_id, store_id, row_index }: ItemInput): Promise<ItemT
     return await describeItemHere(item);
   } catch (error) {
     if (isCancellation(error)) throw error;
-    return describeItem(item);
+    return sound(
+      'describeItem',
+      () => describeItem(item),
+      (task) => isRecord(task) && typeof task.prompt === 'string' && isRecord(task.row),
+    );
   }
 }
 
@@ -204,7 +221,13 @@ async function stopJob(itemId: string): Promise<void> {
 
 /** Also where the item is cancelled meanwhile: the result counts. */
 function save(result: Parameters<typeof saveResult>[0]): Promise<string> {
-  return CancellationScope.nonCancellable(() => saveResult(result));
+  return CancellationScope.nonCancellable(() =>
+    sound(
+      'saveResult',
+      () => saveResult(result),
+      (key) => typeof key === 'string',
+    ),
+  );
 }
 
 /** Closes the workflow with its outcome: the one place where outcomes are made. */

@@ -12,10 +12,17 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import type { ControlActivities, ItemInFlight, JobRef } from '../activities/contract.js';
+import type {
+  ControlActivities,
+  EndedItems,
+  ItemInFlight,
+  JobRef,
+} from '../activities/contract.js';
 import type { Outcome } from '../job.js';
 import { clip } from '../job.js';
+import { asOutcome } from '../outcome-check.js';
 import { ITEM_WORKFLOW, ROW_MEMO, itemWorkflowId, jobIdAttribute } from '../messages.js';
+import { isRecord, sound } from './activity-results.js';
 import type { agentJobItem } from './agent-job-item.js';
 import type { ItemInput } from './item-input.js';
 import type { JobState, QueuedRow } from './job-state.js';
@@ -178,7 +185,7 @@ export class ItemWindow {
     this.#events.onChange();
     let outcome;
     try {
-      outcome = await child.result();
+      outcome = asOutcome(await child.result());
     } catch (error) {
       outcome = outcomeIn(error);
     }
@@ -206,7 +213,8 @@ export class ItemWindow {
     for (const [row] of items) this.#adopted.add(row);
     let waiting = items;
     while (waiting.length > 0) {
-      const { ended, gone } = await awaitItems({ ...ref(this.#job), items: waiting });
+      const wait = { ...ref(this.#job), items: waiting };
+      const { ended, gone } = await sound('awaitItems', () => awaitItems(wait), areEnded);
       await this.#released();
       for (const { row_index, item_id, outcome } of ended)
         this.#settle(row_index, item_id, outcome);
@@ -269,5 +277,16 @@ function outcomeIn(error: unknown): Outcome | undefined {
   if (!(error instanceof ChildWorkflowFailure)) return undefined;
   const { cause } = error;
   if (!(cause instanceof ApplicationFailure)) return undefined;
-  return cause.details?.[0] as Outcome | undefined;
+  return asOutcome(cause.details?.[0]);
+}
+
+function areEnded(found: unknown): found is EndedItems {
+  if (!isRecord(found)) return false;
+  const { ended, gone } = found;
+  return (
+    Array.isArray(gone) &&
+    gone.every((item) => Array.isArray(item)) &&
+    Array.isArray(ended) &&
+    ended.every((item) => isRecord(item) && asOutcome(item['outcome']) !== undefined)
+  );
 }

@@ -1,5 +1,6 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { ControlActivities, JobRef } from '../activities/contract.js';
+import { sound } from './activity-results.js';
 import type { JobState, QueuedRow } from './job-state.js';
 
 const { listItems, itemIds } = proxyActivities<ControlActivities>({
@@ -95,15 +96,27 @@ export class RowSource {
     const from = this.#state.next_row + this.#ids.length;
     if (this.#fetching || from >= this.#state.total) return;
     this.#fetching = true;
-    this.#ids.push(...(await listItems({ job_id, store_id, from, count: PAGE })));
+    const page = { job_id, store_id, from, count: PAGE };
+    const ids = await sound('listItems', () => listItems(page), areIds);
+    this.#ids.push(...ids);
     this.#fetching = false;
     this.#onChange();
   }
 
   async #identify(rows: number[]): Promise<void> {
     const { job_id, store_id } = this.#job;
-    const ids = await itemIds({ job_id, store_id, rows });
+    const ids = await sound(
+      'itemIds',
+      () => itemIds({ job_id, store_id, rows }),
+      (found) => areIds(found) && found.length === rows.length,
+    );
     for (const [n, row] of rows.entries()) this.#queuedIds.set(row, ids[n]!);
     this.#onChange();
   }
+}
+
+function areIds(found: unknown): found is string[] {
+  return (
+    Array.isArray(found) && found.length > 0 && found.every((itemId) => typeof itemId === 'string')
+  );
 }
