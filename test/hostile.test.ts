@@ -12,7 +12,9 @@
  * - whatever a generator comes up with: `fuzz.test.ts`; what agents may do: `agent-rights.test.ts`
  */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFile, readdir } from 'node:fs/promises';
+import { type Socket, connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { stringify } from 'csv-stringify/sync';
@@ -20,7 +22,12 @@ import { presetPrompt } from '../src/agent/presets/prompt.js';
 import { JobRefused } from '../src/client.js';
 import { readRows } from '../src/input/read-rows.js';
 import type { JobSpec } from '../src/job.js';
-import { ROOT, Site, readOutput } from './support/site.js';
+import { ReportEndpoint } from '../src/report/endpoint.js';
+import { reportTool } from '../src/report/report-tool.js';
+import { RunReports } from '../src/report/run-reports.js';
+import { runJob } from './support/ended-job.js';
+import { lightSpec } from './support/light-agent.js';
+import { ROOT, Site, readOutput, until } from './support/site.js';
 
 let site: Site;
 before(async () => {
@@ -134,10 +141,11 @@ test('shell metacharacters, paths and names of JavaScript in IDs, cells, columns
   assert.equal(output.length, nasties.length);
   for (const [n, nasty] of nasties.entries()) {
     const row = output[n]!;
+    // The test's own reader has no column `__proto__`.
+    const plain = columns.filter((column) => column !== '__proto__');
     assert.deepEqual(
-      columns.map((column) => row[column] ?? Object.getOwnPropertyDescriptor(row, column)?.value),
-      // csv-parse of the test has no own `__proto__`.
-      columns.map((column) => (column === '__proto__' ? row['__proto__'] : nasty)),
+      plain.map((column) => row[column]),
+      plain.map(() => nasty),
     );
     if (nasty.includes('\0')) {
       // No argument of a process can have it.
@@ -201,7 +209,6 @@ test('10,000 columns', async () => {
 });
 
 async function reportOnceThere(job_id: string, item_id: string, result: number) {
-  const { until } = await import('./support/site.js');
   return until(`item ${item_id}`, async () => {
     const answer = await site.jobs.report({ job_id, item_id, result });
     return answer.accepted || !/no such item/.test(answer.errors[0]!.message) ? answer : undefined;
@@ -245,4 +252,106 @@ test('a row that imitates what our prompts say does not get the last word', () =
   assert.deepEqual(ours.match(/^item_id: .*/gm), [`item_id: ${JSON.stringify(own.item_id)}`]);
   assert.equal(ours.match(/^---$/gm)?.length, 1);
   assert.match(ours, /Nothing but an accepted report counts: end only after that\.\n$/);
+});
+
+/** An endpoint of its own, and a run whose reports are delivered at once. */
+async function endpointOf(): Promise<{
+  endpoint: ReportEndpoint;
+  reports: RunReports;
+  open: (text: string) => Socket;
+  head: string;
+}> {
+  const endpoint = await ReportEndpoint.listen();
+  const rules = { check: () => [], max_result_bytes: 100 };
+  const run = { job_id: 'j', item_id: 'i', run: 1 };
+  const terms = { rules, tool: reportTool(true) };
+  const reports = new RunReports(run, terms, async () => 'delivered');
+  const token = endpoint.admit(reports);
+  const open = (text: string) => {
+    const socket = connect(Number(new URL(endpoint.url).port), '127.0.0.1');
+    socket.on('error', () => {});
+    socket.write(text);
+    return socket;
+  };
+  const head = `POST /report HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${token}\r\n`;
+  return { endpoint, reports, open, head };
+}
+
+const secondsOf = async (what: Promise<unknown>) => {
+  const begun = Date.now();
+  await what;
+  return (Date.now() - begun) / 1000;
+};
+const NEVER = new AbortController().signal;
+
+test('slow loris: neither the end of a run nor that of its worker waits for what trickles in', async () => {
+  const { endpoint, reports, open, head } = await endpointOf();
+  const slow = [
+    open(`${head}content-length: 1000\r\n\r\n`),
+    open(`${head}transfer-encoding: chunked\r\n\r\n`),
+    // Without a token, without the end of its headers, without anything.
+    open('POST /report HTTP/1.1\r\nhost: localhost\r\nx: '),
+    open('POST /mcp HTTP/1.1\r\n'),
+    open(''),
+  ];
+  const trickle = setInterval(() => {
+    for (const socket of slow) if (!socket.destroyed) socket.write('1');
+  }, 100);
+  await until('the requests', () => reports.open === 2);
+  assert.ok((await secondsOf(reports.finish(NEVER))) < 15);
+  // A worker that was told to go does not wait at all.
+  assert.ok((await secondsOf(reports.finish(AbortSignal.abort()))) < 1);
+  // Those that come after the end are not waited for, either.
+  const after = open(`${head}content-length: 1000\r\n\r\n`);
+  assert.ok((await secondsOf(endpoint.close())) < 10);
+  clearInterval(trickle);
+  for (const socket of [...slow, after]) socket.destroy();
+});
+
+test('a run has so many requests at once, and what ends makes room', async () => {
+  const { endpoint, reports, open, head } = await endpointOf();
+  const held = Array.from({ length: 16 }, () => open(`${head}content-length: 9\r\n\r\n`));
+  await until('the requests', () => reports.open === held.length);
+  const answerOf = async (socket: Socket) => {
+    socket.setEncoding('utf8');
+    const [answer] = (await once(socket, 'data')) as [string];
+    socket.destroy();
+    return answer;
+  };
+  const report = `${head}content-length: 12\r\n\r\n{"result":1}`;
+  assert.match(await answerOf(open(report)), /^HTTP\/1.1 429 .*at most 16 requests of a run/s);
+  held[0]!.destroy();
+  await until('room', () => reports.open < held.length);
+  assert.match(await answerOf(open(report)), /^HTTP\/1.1 200 .*\{"accepted":true\}/s);
+  for (const socket of held) socket.destroy();
+  await endpoint.close();
+});
+
+test('what an agent leaves behind, in disguise and trickling, does not hold up its row', async () => {
+  // The mark of the run is not in its environment: nobody finds it.
+  const disguised = `exec 3<>/dev/tcp/$A; printf 'POST /report HTTP/1.1\\r\\nHost: %s\\r\\nAuthorization: Bearer %s\\r\\nContent-Length: 1000\\r\\n\\r\\n' localhost $T >&3; while printf ' ' >&3; do sleep 0.2; done`;
+  const shell = `A=\${address/://} && env -i PATH="$PATH" A=$A T=$AGENT_JOBS_REPORT_TOKEN setsid bash -c '${disguised.replaceAll("'", `'"'"'`)}' </dev/null >/dev/null 2>&1 & sleep 1; exit 0`;
+  const begun = Date.now();
+  const { rows } = await runJob(
+    site,
+    await lightSpec(site, { a: shell }, { report_grace_seconds: 1 }),
+  );
+  assert.match(rows['a']!.error, /^no_report: exited with code 0/);
+  assert.ok(Date.now() - begun < 25_000, `${Date.now() - begun} ms`);
+});
+
+test('a report of 100 MB is refused, and the next good one is taken', async () => {
+  const { rows } = await runJob(
+    site,
+    await site.spec({
+      a: [
+        ['report-sized', 100 * 1024 * 1024],
+        ['report', 1],
+      ],
+    }),
+  );
+  const { status, result, log } = rows['a']!;
+  assert.deepEqual({ status, result }, { status: 'completed', result: 1 });
+  // Whoever still sends when the answer comes may see the connection closed instead.
+  assert.match(log, /^answer (413 .*over 8388608 bytes|none)/m);
 });

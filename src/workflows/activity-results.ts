@@ -7,7 +7,7 @@ import type { AgentEnd } from '../activities/contract.js';
 import { FAILURE_CLASSES } from '../job.js';
 import { undecodableReason } from '../undecodable.js';
 
-const ASK_AGAIN_AFTER = '10 seconds';
+const ASK_AGAIN_AFTER = '5 seconds';
 
 /** Asks an activity that may be repeated until it gives what it should. */
 export async function sound<T>(

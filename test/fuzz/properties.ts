@@ -27,8 +27,10 @@ export interface Fuzzed {
   property: fc.IRawProperty<unknown>;
 }
 
+type Read = { rows: unknown[]; columns: string[] } | { refused: string };
+
 /** Rows as entries, so that no name is special; or the refusal. */
-async function read(name: string, bytes: Uint8Array, chunk: number): Promise<unknown> {
+async function read(name: string, bytes: Uint8Array, chunk: number): Promise<Read> {
   const rows: unknown[] = [];
   try {
     const input = readRows(name, chunked(bytes, chunk));
@@ -37,7 +39,7 @@ async function read(name: string, bytes: Uint8Array, chunk: number): Promise<unk
   } catch (error) {
     assert.ok(error instanceof InputError, String(error));
     assert.ok(error.message.startsWith(`${name}:`));
-    return { refused: error.message, before: rows };
+    return { refused: error.message };
   }
 }
 
@@ -45,10 +47,13 @@ const file = (name: string) =>
   fc.asyncProperty(nastyBytes, fc.integer({ min: 1, max: 9 }), async (bytes, chunk) => {
     const whole = await read(name, bytes, bytes.length || 1);
     const inChunks = await read(name, bytes, chunk);
-    // Rows that were given before the fault depend on the chunks.
-    const told = ({ refused, ...rest }: { refused?: string }) => refused ?? rest;
-    assert.deepEqual(told(inChunks as object), told(whole as object));
+    // A byte that is not UTF-8 may be found before a fault of an earlier line, if that is in its chunk.
+    if (isNotText(whole) || isNotText(inChunks))
+      assert.ok('refused' in whole && 'refused' in inChunks);
+    else assert.deepEqual(inChunks, whole);
   });
+
+const isNotText = (found: Read) => 'refused' in found && /not UTF-8|UTF-16/.test(found.refused);
 
 const cell = nasty.map((text) => text.toWellFormed());
 const csvTable = fc.integer({ min: 1, max: 5 }).chain((width) =>
@@ -113,7 +118,9 @@ const template = fc.property(
     // What a row says is not a template.
     const hostile = parseTemplate('<{a}>', ['a']);
     assert.equal(renderTemplate(hostile, { a: text }), `<${text}>`);
-    assert.equal(renderTemplate(parseTemplate(literally(text), columns), row), text);
+    // A column may be called `{a}`: then there is no text that is not it.
+    const plain = columns.filter((column) => !column.includes('{'));
+    assert.equal(renderTemplate(parseTemplate(literally(text), plain), row), text);
   },
 );
 
