@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { PayloadConverter } from '@temporalio/common';
 import { Worker } from '@temporalio/worker';
+import fc from 'fast-check';
 import { dataConverter } from '../src/data-converter.js';
 import { DEFAULT_LIMITS, type JobSpec } from '../src/job.js';
 import {
@@ -21,6 +22,7 @@ import {
   reportUpdate,
   setUpdate,
 } from '../src/messages.js';
+import { anyJson, nastyBytes } from './fuzz/arbitraries.js';
 import { cli } from './support/cli.js';
 import { ROOT, Site, readOutput, until } from './support/site.js';
 
@@ -324,6 +326,56 @@ test('arguments of queries and updates that cannot be decoded, or are absurd, we
   assert.deepEqual(await site.jobs.report({ job_id: job.jobId, item_id: 'a', result: 1 }), {
     accepted: true,
   });
+  assert.equal((await job.result()).verdict, 'succeeded');
+});
+
+test('generated payloads in signals and updates: the job and its item go on', async (t) => {
+  const seed = Number(process.env['AGENT_JOBS_FUZZ_SEED'] ?? Date.now() % 2 ** 31);
+  t.diagnostic(`seed ${seed}`);
+  const encodings = ['json/plain', 'binary/null', 'binary/plain', 'json/protobuf', 'x', ''];
+  const data = fc.oneof(
+    nastyBytes,
+    anyJson.map((value) => Buffer.from(JSON.stringify({ result: value, stop: value }))),
+    anyJson.map((value) => Buffer.from(JSON.stringify(value) ?? '')),
+  );
+  const payload = fc
+    .record({ encoding: fc.constantFrom(...encodings), messageType: nastyBytes, data })
+    .map(({ encoding, messageType, data }) => ({
+      metadata: { encoding: Buffer.from(encoding), messageType },
+      data,
+    }));
+  const sent = fc.sample(fc.array(payload, { maxLength: 3 }), { numRuns: 200, seed });
+  const csv_path = await site.file('generated.csv', 'id\na\n');
+  const job = await site.jobs.start({
+    ...{ csv_path, instruction: 'x', id_column: 'id', agent: { external: true } },
+    // Nothing that is generated is it.
+    output_schema: { const: 'the good one' },
+  });
+  const item = itemWorkflowId(job.jobId, 'a');
+  await until('the item', () =>
+    handleOf(item)
+      .query(itemQuery)
+      .catch(() => undefined),
+  );
+  for (const [n, payloads] of sent.entries()) {
+    const to = { namespace: 'default', workflowExecution: { workflowId: item } };
+    const signalName = reportSignal.name;
+    await site.client.workflowService.signalWorkflowExecution({
+      ...{ ...to, requestId: randomUUID(), signalName, input: { payloads } },
+    });
+    if (n % 20 !== 0) continue;
+    const { outcome } = await site.client.workflowService.updateWorkflowExecution({
+      ...to,
+      waitPolicy: { lifecycleStage: 3 },
+      request: {
+        meta: { updateId: randomUUID(), identity: 'test' },
+        input: { name: reportUpdate.name, args: { payloads } },
+      },
+    });
+    assert.ok(outcome?.success, 'the item refuses, and does not fail');
+  }
+  const good = { job_id: job.jobId, item_id: 'a', result: 'the good one' };
+  assert.deepEqual(await site.jobs.report(good), { accepted: true });
   assert.equal((await job.result()).verdict, 'succeeded');
 });
 

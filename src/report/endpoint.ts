@@ -116,6 +116,10 @@ function reportApp(runs: Map<string, RunReports>): Hono<Env> {
     context.set('reports', reports);
     return next();
   });
+  // Whoever breaks off must not fill the log of the worker.
+  app.onError((error, context) =>
+    refuse(context, 400, `the request could not be dealt with: ${error.message}`),
+  );
   const limit = bodyLimit({
     maxSize: MAX_BODY_BYTES,
     onError: (context: Context<Env>) => {
