@@ -55,6 +55,7 @@ function isEnd(value: Record<string, unknown>, kind: string, text: string): bool
 const TEXTS: Record<AgentEnd['kind'], 'last_line' | 'error'> = {
   exited: 'last_line',
   timed_out: 'last_line',
+  idle: 'last_line',
   exhausted: 'last_line',
   not_started: 'error',
   not_prepared: 'error',
