@@ -36,6 +36,7 @@ import {
   sourceIds,
 } from './client/job-items.js';
 import { JobNotFound, type JobStatus, jobStatus } from './client/job-status.js';
+import { reportTo } from './client/report-to.js';
 import { unpolledQueues } from './client/task-queues.js';
 import {
   encryptionKeys,
@@ -68,7 +69,6 @@ import {
   heartbeatSignal,
   itemWorkflowId,
   pauseUpdate,
-  reportUpdate,
   resumeUpdate,
   retryItemUpdate,
   setUpdate,
@@ -79,6 +79,7 @@ import { isPageOf } from './output/html-page.js';
 import { bringOutput } from './client/bring-output.js';
 import { writeReportPage } from './client/report-page.js';
 import { sendInput } from './client/send-input.js';
+import { asSummary } from './outcome-check.js';
 import { checkOutput } from './output/output-file.js';
 import { SpecError, parseSpec } from './spec.js';
 import { tlsProblem } from './tls-problem.js';
@@ -317,8 +318,7 @@ export class AgentJobs {
     run?: number;
   }): Promise<ReportAnswer> {
     const { job_id, item_id } = report;
-    const send = (workflowId: string) =>
-      this.client.workflow.getHandle(workflowId).executeUpdate(reportUpdate, { args: [report] });
+    const send = (workflowId: string) => reportTo(this.client, workflowId, report);
     try {
       return await this.#toRunningItem(job_id, item_id, send);
     } catch (error) {
@@ -470,11 +470,11 @@ export class JobHandle {
       const { cause } = error;
       if (cause instanceof ApplicationFailure) {
         if (cause.type === INVALID_INPUT_FAILURE) throw new JobRefused(cause.message);
-        const summary = decoded<JobSummary | undefined>(what, cause.details?.[0]);
+        const summary = asSummary(decoded(what, cause.details?.[0]));
         if (summary !== undefined) return summary;
       }
       const { memo } = await handle.describe();
-      const summary = decoded<JobSummary | undefined>(what, memo?.[SUMMARY_MEMO]);
+      const summary = asSummary(decoded(what, memo?.[SUMMARY_MEMO]));
       if (summary !== undefined) return summary;
       throw new JobTerminated(
         `job ${this.jobId} has no end of its own: ${cause?.message ?? error.message}`,

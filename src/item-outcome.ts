@@ -9,6 +9,7 @@ import {
 } from '@temporalio/client';
 import { type Outcome, clip } from './job.js';
 import { LACKS_KEY_FAILURE, OUTCOME_MEMO } from './messages.js';
+import { asOutcome } from './outcome-check.js';
 import { lackedKey, undecodableReason } from './undecodable.js';
 
 /**
@@ -18,7 +19,8 @@ import { lackedKey, undecodableReason } from './undecodable.js';
  */
 export async function itemOutcome(handle: WorkflowHandle): Promise<Outcome | undefined> {
   try {
-    return readable(await handle.result());
+    const value: unknown = await handle.result();
+    return readable(value) ?? broken(undecodableReason(value) ?? NO_OUTCOME);
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
     if (!(error instanceof WorkflowFailedError)) throw error;
@@ -28,24 +30,24 @@ export async function itemOutcome(handle: WorkflowHandle): Promise<Outcome | und
 
 async function closedOtherwise(handle: WorkflowHandle, cause: unknown): Promise<Outcome> {
   if (cause instanceof ApplicationFailure) {
-    const outcome = cause.details?.[0];
-    return outcome === undefined ? broken(cause.message) : readable(outcome);
+    return readable(cause.details?.[0]) ?? broken(cause.message);
   }
   if (cause instanceof CancelledFailure) {
     const { memo } = await handle.describe();
-    const outcome = memo?.[OUTCOME_MEMO];
-    return outcome === undefined ? cancelled('cancelled') : readable(outcome);
+    return readable(memo?.[OUTCOME_MEMO]) ?? cancelled('cancelled');
   }
   if (cause instanceof TerminatedFailure) return cancelled(`terminated: ${cause.message}`);
   if (cause instanceof TimeoutFailure) return broken('its workflow timed out');
   return broken(cause instanceof Error ? cause.message : String(cause));
 }
 
-function readable(outcome: unknown): Outcome {
-  const lacking = lackedKey(outcome);
+const NO_OUTCOME = 'its workflow ended with something else than an outcome';
+
+/** @throws where another worker could decode it. */
+function readable(value: unknown): Outcome | undefined {
+  const lacking = lackedKey(value);
   if (lacking !== undefined) throw ApplicationFailure.retryable(lacking, LACKS_KEY_FAILURE);
-  const unreadable = undecodableReason(outcome);
-  return unreadable === undefined ? (outcome as Outcome) : broken(unreadable);
+  return asOutcome(value);
 }
 
 function cancelled(last_error: string): Outcome {

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Json, Report, ReportError } from './job.js';
 import { clip } from './job.js';
+import { TOO_DEEP, jsonProblem } from './json-limits.js';
 import type { ResultCheck } from './schema.js';
 import { undecodableReason } from './undecodable.js';
 
@@ -21,8 +22,6 @@ export interface ResultRules {
   max_result_bytes: number;
 }
 
-/** What reads, writes and checks JSON may recurse, and some thousand levels are the end of its stack. */
-const MAX_RESULT_DEPTH = 200;
 /** A refusal quotes what it refuses, and must itself fit everywhere. */
 const MAX_QUOTED_CHARS = 300;
 
@@ -49,7 +48,7 @@ export function checkReport(input: unknown, rules: ResultRules): Checked {
 function checkResult(result: Json, { check, max_result_bytes }: ResultRules): ReportError[] {
   try {
     const problem = sizeProblem(result, max_result_bytes) ?? jsonProblem(result);
-    if (problem !== undefined) return refusal(problem).errors;
+    if (problem !== undefined) return refusal(`the result ${problem}`).errors;
     return check(result).map(({ path, message }) => ({
       path: quote(path),
       message: quote(message),
@@ -67,29 +66,7 @@ function sizeProblem(result: Json, maxBytes: number): string | undefined {
   } catch {
     return TOO_DEEP;
   }
-  return bytes > maxBytes
-    ? `the result is ${bytes} bytes, at most ${maxBytes} are taken`
-    : undefined;
-}
-
-const TOO_DEEP = `the result is nested deeper than ${MAX_RESULT_DEPTH} levels`;
-
-/** What would not arrive as it was sent. */
-function jsonProblem(result: unknown): string | undefined {
-  const todo: [value: unknown, depth: number][] = [[result, 1]];
-  for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
-    const [value, depth] = next;
-    if (typeof value === 'number' && !Number.isFinite(value)) {
-      return 'the result holds a number beyond the range of JSON in most languages (1.8e308)';
-    }
-    if (typeof value !== 'object' || value === null) continue;
-    if (depth > MAX_RESULT_DEPTH) return TOO_DEEP;
-    const unreadable = undecodableReason(value);
-    if (unreadable !== undefined) return `the result could not be decoded: ${unreadable}`;
-    if (ArrayBuffer.isView(value)) return 'the result is binary data, not JSON';
-    for (const inner of Object.values(value)) todo.push([inner, depth + 1]);
-  }
-  return undefined;
+  return bytes > maxBytes ? `is ${bytes} bytes, at most ${maxBytes} are taken` : undefined;
 }
 
 /** Size of a result as the UTF-8 bytes of its JSON text. */

@@ -14,6 +14,7 @@ import {
   type Verdict,
   ended,
 } from '../job.js';
+import { asSummary } from '../outcome-check.js';
 import { INVALID_INPUT_FAILURE, SUMMARY_MEMO, progressQuery } from '../messages.js';
 import type { StoredJob } from '../store/job-store.js';
 import { decoded } from './decoded.js';
@@ -79,7 +80,7 @@ export async function jobStatus(client: Client, stored: StoredJob): Promise<JobS
     if (progress !== undefined) return ofProgress(decoded(`job ${stored.jobId}`, progress));
   }
   const summary =
-    decoded<JobSummary | undefined>(`job ${stored.jobId}`, description?.memo?.[SUMMARY_MEMO]) ??
+    asSummary(decoded(`job ${stored.jobId}`, description?.memo?.[SUMMARY_MEMO])) ??
     (await stored.summary());
   if (summary !== undefined && description?.status.name !== 'RUNNING') return ofSummary(summary);
   return ofStore(client, stored, handle, description);

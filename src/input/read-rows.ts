@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import { CsvError, parse, type Parser } from 'csv-parse';
+import { jsonProblem } from '../json-limits.js';
 import { InputError } from './input-error.js';
 
 /** One row of the input: CSV cells are strings, JSON Lines values are kept as they are. */
@@ -231,7 +232,11 @@ function parseObject(path: string, text: string, line: number): Record<string, u
     const problem = `the line is not JSON: ${reason}. Write one JSON object on each line.`;
     throw new InputError(path, problem, { line });
   }
-  if (isObject(value)) return value;
+  if (isObject(value)) {
+    const unfit = jsonProblem(value);
+    if (unfit === undefined) return value;
+    throw new InputError(path, `the object ${unfit}. Write it as a text.`, { line });
+  }
   const kind = value === null ? 'null' : Array.isArray(value) ? 'an array' : `a ${typeof value}`;
   const problem = `the line is ${kind}, not an object. Write one JSON object on each line.`;
   throw new InputError(path, problem, { line });

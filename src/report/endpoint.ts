@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type ServerType, serve } from '@hono/node-server';
+import { serve } from '@hono/node-server';
 import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
@@ -14,6 +15,12 @@ const MCP_PATH = '/mcp';
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
 /** A request that does not come to its end is no report. */
 const REQUEST_TIMEOUT_MS = 30_000;
+/** How often that is looked at; Node's own interval is as long as the timeout. */
+const CHECK_INTERVAL_MS = 5000;
+/** Each may hold a body in memory. */
+const MAX_OPEN_REQUESTS = 16;
+/** What is still under way when the worker ends, and would go on for ever if it never came to its end. */
+const CLOSE_AFTER_MS = 1000;
 const STATUS = { invalid: 422, conflict: 409, undelivered: 503 } as const;
 
 /**
@@ -24,28 +31,32 @@ const STATUS = { invalid: 422, conflict: 409, undelivered: 503 } as const;
 export class ReportEndpoint {
   readonly url: string;
   readonly mcpUrl: string;
-  readonly #server: ServerType;
+  readonly #server: Server;
   readonly #runs: Map<string, RunReports>;
 
   static async listen(): Promise<ReportEndpoint> {
     const runs = new Map<string, RunReports>();
     const app = reportApp(runs);
-    const server = await new Promise<ServerType>((resolve, fail) => {
+    const server = await new Promise<Server>((resolve, fail) => {
       const starting = serve(
         {
           fetch: app.fetch,
           hostname: '127.0.0.1',
           port: 0,
-          serverOptions: { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
+          serverOptions: {
+            requestTimeout: REQUEST_TIMEOUT_MS,
+            headersTimeout: REQUEST_TIMEOUT_MS,
+            connectionsCheckingInterval: CHECK_INTERVAL_MS,
+          },
         },
         () => resolve(starting),
-      );
+      ) as Server;
       starting.once('error', fail);
     });
     return new ReportEndpoint(server, runs);
   }
 
-  private constructor(server: ServerType, runs: Map<string, RunReports>) {
+  private constructor(server: Server, runs: Map<string, RunReports>) {
     this.#server = server;
     this.#runs = runs;
     const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -65,8 +76,11 @@ export class ReportEndpoint {
     setTimeout(() => this.#runs.delete(token), afterMs).unref();
   }
 
+  /** Takes no more requests. Timeouts are not looked at any more from then on: the rest is cut off. */
   async close(): Promise<void> {
+    const cutOff = setTimeout(() => this.#server.closeAllConnections(), CLOSE_AFTER_MS);
     await new Promise((resolve) => this.#server.close(resolve));
+    clearTimeout(cutOff);
   }
 }
 
@@ -91,10 +105,21 @@ function reportApp(runs: Map<string, RunReports>): Hono<Env> {
     if (reports === undefined) {
       return refuse(context, 401, 'the token is unknown or has expired: its run has ended');
     }
+    if (reports.open >= MAX_OPEN_REQUESTS) {
+      return refuse(
+        context,
+        429,
+        `at most ${MAX_OPEN_REQUESTS} requests of a run are taken at once`,
+      );
+    }
     context.env.outgoing.once('close', reports.requestBegins());
     context.set('reports', reports);
     return next();
   });
+  // Whoever breaks off must not fill the log of the worker.
+  app.onError((error, context) =>
+    refuse(context, 400, `the request could not be dealt with: ${error.message}`),
+  );
   const limit = bodyLimit({
     maxSize: MAX_BODY_BYTES,
     onError: (context: Context<Env>) => {
@@ -127,6 +152,10 @@ function isLocal(url: string): boolean {
   return URL.canParse(url) && ['127.0.0.1', 'localhost', '[::1]'].includes(new URL(url).hostname);
 }
 
-function refuse(context: Context<Env>, status: 400 | 401 | 403 | 413, message: string): Response {
+function refuse(
+  context: Context<Env>,
+  status: 400 | 401 | 403 | 413 | 429,
+  message: string,
+): Response {
   return context.json({ accepted: false, ...refusal(message) }, status);
 }

@@ -51,8 +51,10 @@ export class RunReports {
   readonly #giveUp = new AbortController();
   #first: FirstReport | undefined;
   #open = 0;
+  /** Of them, those whose report has come whole and is being dealt with. */
+  #receiving = 0;
+  #onLess: (() => void) | undefined;
   #lastRequestAt = 0;
-  #onIdle: (() => void) | undefined;
   #onFirst: (() => void) | undefined;
   #onExhausted: (() => void) | undefined;
   #onDelivered: (() => void) | undefined;
@@ -102,12 +104,23 @@ export class RunReports {
     return this.refused >= MAX_REFUSED_REPORTS && !this.reported;
   }
 
+  /** Requests that have come and are not answered yet. */
+  get open(): number {
+    return this.#open;
+  }
+
   async receive(body: unknown): Promise<RunAnswer> {
     const start = performance.now();
-    const answer = await this.#receive(body);
-    if (answer.accepted) this.#watcher?.accepted((performance.now() - start) / 1000);
-    else this.#watcher?.refused(answer.because);
-    return answer;
+    this.#receiving += 1;
+    try {
+      const answer = await this.#receive(body);
+      if (answer.accepted) this.#watcher?.accepted((performance.now() - start) / 1000);
+      else this.#watcher?.refused(answer.because);
+      return answer;
+    } finally {
+      this.#receiving -= 1;
+      this.#onLess?.();
+    }
   }
 
   /** A report that could not even be read has been refused. */
@@ -162,13 +175,14 @@ export class RunReports {
       ended = true;
       this.#open -= 1;
       this.#lastRequestAt = performance.now();
-      if (this.#open === 0) this.#onIdle?.();
+      this.#onLess?.();
     };
   }
 
   /**
    * To be called when the agent has ended: returns when every request has been answered and the report
-   * delivered. A server that is away is waited for: it could not be told of the agent's end either.
+   * delivered. A server that is away is waited for: it could not be told of the agent's end either. What
+   * does not come to its end, or whose answer is not read, is not waited for: it could hold up the run for ever.
    * @param hurry ends the waiting.
    * @returns the valid report that could not be delivered, if there is one.
    */
@@ -178,13 +192,31 @@ export class RunReports {
     hurry.addEventListener('abort', giveUp);
     if (hurry.aborted) giveUp();
     try {
-      if (this.#open > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
+      await this.#answered(hurry);
       if (this.#first === undefined) return undefined;
       const { result, stop, delivery } = this.#first;
       return (await delivery) === 'undelivered' ? { result, stop } : undefined;
     } finally {
       clearTimeout(enough);
       hurry.removeEventListener('abort', giveUp);
+    }
+  }
+
+  async #answered(hurry: AbortSignal): Promise<void> {
+    let enough = hurry.aborted;
+    const stopWaiting = () => {
+      enough = true;
+      this.#onLess?.();
+    };
+    const limit = setTimeout(stopWaiting, MAX_WAIT_FOR_BODY_MS);
+    hurry.addEventListener('abort', stopWaiting);
+    try {
+      while (this.#receiving > 0 || (this.#open > 0 && !enough)) {
+        await new Promise<void>((resolve) => (this.#onLess = resolve));
+      }
+    } finally {
+      clearTimeout(limit);
+      hurry.removeEventListener('abort', stopWaiting);
     }
   }
 
@@ -208,6 +240,8 @@ export class RunReports {
   }
 }
 
+/** What an agent has sent that has ended is here at once, but for a machine that is very busy. */
+const MAX_WAIT_FOR_BODY_MS = 5000;
 const LATE_DELIVERY_MS = 5000;
 /** Within what a run may take beyond the agent's own time. */
 const MAX_WAIT_FOR_SERVER_MS = 100_000;

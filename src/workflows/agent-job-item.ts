@@ -31,6 +31,7 @@ import {
 import { resultBytes } from '../report-message.js';
 import { compileSchema } from '../schema.js';
 import { whyUnusable } from './decoded.js';
+import { isRecord, sound } from './activity-results.js';
 import { type AttemptEnd, failureOf } from './attempt-end.js';
 import { runOwnActivity, runProcess } from './agent-run.js';
 import { ExternalWait } from './external-wait.js';
@@ -155,7 +156,8 @@ async function attempt(
   if (agent.kind === 'external') {
     inbox.run += 1;
     view.deadline = new Date(Date.now() + limits.max_runtime_seconds * 1000).toISOString();
-    return withRefusal(await external!.forReport(reported));
+    const end = await external!.forReport(reported);
+    return withRefusal({ ...end, error: end.error + floodOf(inbox) });
   }
 
   let end: AttemptEnd;
@@ -178,6 +180,18 @@ async function attempt(
   return withRefusal(end);
 }
 
+/** Refused reports of an item after which it says that the server may have kept the good one from it. */
+const FLOOD = 1000;
+
+/** The server has limits for each workflow, which workflow code cannot see. */
+function floodOf({ refusedCount }: ReportInbox): string {
+  if (refusedCount < FLOOD) return '';
+  return (
+    `, but ${refusedCount} that were refused: where the server's limit for one item is reached ` +
+    '(by default 10,000 signals and 2,000 updates), it keeps all later reports from it'
+  );
+}
+
 /** What is to be done; where the worker of the workflow cannot tell, by another that has the store. */
 async function taskOf({ job_id, store_id, row_index }: ItemInput): Promise<ItemTask> {
   const item = { job_id, store_id, row_index };
@@ -185,7 +199,11 @@ async function taskOf({ job_id, store_id, row_index }: ItemInput): Promise<ItemT
     return await describeItemHere(item);
   } catch (error) {
     if (isCancellation(error)) throw error;
-    return describeItem(item);
+    return sound(
+      'describeItem',
+      () => describeItem(item),
+      (task) => isRecord(task) && typeof task.prompt === 'string' && isRecord(task.row),
+    );
   }
 }
 
@@ -206,7 +224,13 @@ async function stopJob(itemId: string): Promise<void> {
 
 /** Also where the item is cancelled meanwhile: the result counts. */
 function save(result: Parameters<typeof saveResult>[0]): Promise<string> {
-  return CancellationScope.nonCancellable(() => saveResult(result));
+  return CancellationScope.nonCancellable(() =>
+    sound(
+      'saveResult',
+      () => saveResult(result),
+      (key) => typeof key === 'string',
+    ),
+  );
 }
 
 /** Closes the workflow with its outcome: the one place where outcomes are made. */

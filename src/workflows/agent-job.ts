@@ -38,7 +38,8 @@ import {
 } from '../messages.js';
 import { SpecError, parseSpec, settingsOf } from '../spec.js';
 import { undecodableReason } from '../undecodable.js';
-import { requireKey, whyUnusable } from './decoded.js';
+import { requireKey } from './decoded.js';
+import { isRecord, sound } from './activity-results.js';
 import { Admission } from './admission.js';
 import { ItemControl } from './item-control.js';
 import { ItemWindow } from './item-window.js';
@@ -215,9 +216,7 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
 /** @throws ApplicationFailure of type `InvalidInput` where there is something to mend. */
 async function open(jobId: string, spec: JobSpec, state: JobState): Promise<void> {
   try {
-    const opened = await openInput({ job_id: jobId, spec });
-    const unusable = whyUnusable(opened);
-    if (unusable !== undefined) throw ApplicationFailure.nonRetryable(unusable);
+    const opened = await sound('openInput', () => openInput({ job_id: jobId, spec }), isOpened);
     Object.assign(state, opened);
   } catch (error) {
     if (isCancellation(error)) {
@@ -230,6 +229,12 @@ async function open(jobId: string, spec: JobSpec, state: JobState): Promise<void
   }
   const { csv_path, output_csv_path } = state.settings;
   upsertMemo({ [OPENED_MEMO]: { csv_path, output_csv_path, total: state.total } });
+}
+
+function isOpened(opened: unknown): boolean {
+  if (!isRecord(opened)) return false;
+  const { store_id, total } = opened;
+  return typeof store_id === 'string' && Number.isSafeInteger(total) && (total as number) > 0;
 }
 
 /** Neither the memo nor search attributes are carried along by themselves. */
@@ -266,7 +271,11 @@ function cancelledBeforeStart(again: Row['again']): Outcome {
 async function exportOutput(ref: JobRef, summary: JobSummary): Promise<string | null> {
   for (;;) {
     try {
-      return await exportResults({ ...ref, summary });
+      return await sound(
+        'exportResults',
+        () => exportResults({ ...ref, summary }),
+        (problem) => problem === null || typeof problem === 'string',
+      );
     } catch (error) {
       // Nothing wrong with the output: left to a worker that has the store, and the key.
       if (![WRONG_STORE_FAILURE, LACKS_KEY_FAILURE].includes(failureType(error) ?? ''))

@@ -14,6 +14,7 @@ import type { AgentActivities, ItemTask, OwnActivityInput } from '../activities/
 import { type AgentRoute, type Json, MAX_SETUP_SECONDS, MAX_TEARDOWN_SECONDS } from '../job.js';
 import { WORKER_SHUTDOWN_FAILURE, agentTaskQueue } from '../messages.js';
 import { undecodableReason } from '../undecodable.js';
+import { isAgentEnd } from './activity-results.js';
 import type { ItemInput } from './item-input.js';
 import type { RunEnd } from './attempt-end.js';
 import type { ReportInbox } from './report-inbox.js';
@@ -71,6 +72,13 @@ export async function runProcess(
     () => inbox.accepted !== undefined && inbox.accepted.run !== run,
   );
   if ('value' in end) {
+    if (!isAgentEnd(end.value)) {
+      return {
+        kind: 'threw',
+        error: 'its activity was completed by somebody else',
+        permanent: false,
+      };
+    }
     const { undelivered_report: report } = end.value;
     if (report !== undefined) inbox.receive({ ...report, run });
     return end.value;

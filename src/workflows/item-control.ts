@@ -2,6 +2,7 @@ import { proxyActivities, rootCause } from '@temporalio/workflow';
 import type { ControlActivities, JobRef } from '../activities/contract.js';
 import { refused } from '../control-message.js';
 import { type ControlAnswer, clip } from '../job.js';
+import { isRecord } from './activity-results.js';
 import type { ItemWindow } from './item-window.js';
 import { type JobState, startsNoMore, takeBack } from './job-state.js';
 import type { OutcomeLog } from './outcome-log.js';
@@ -85,7 +86,8 @@ export class ItemControl {
       if (refusal !== undefined) return refused(refusal, '/item_id');
       const { row_index } = row;
       const last = this.#log.find(row_index) ?? (await lastOutcome({ ...this.#ref, row_index }));
-      if (last === null) return refused(`how ${named(itemId)} has ended is not known`, '/item_id');
+      if (!isRecord(last))
+        return refused(`how ${named(itemId)} has ended is not known`, '/item_id');
       // Nothing else changes a row that has ended, but the job itself may have come to its end.
       const tooLate = this.#over ? OVER : startsNoMore(this.#job);
       if (tooLate !== null) return refused(tooLate);
@@ -119,7 +121,8 @@ export class ItemControl {
         const { job_id, store_id } = this.#ref;
         const row_index = await rowOf({ job_id, store_id, item_id: itemId });
         if (this.#over) return refused(OVER);
-        if (row_index !== null) return await ask({ row_index, item_id: itemId });
+        if (Number.isInteger(row_index))
+          return await ask({ row_index: row_index!, item_id: itemId });
         return refused(`the job has no ${named(itemId)}`, '/item_id');
       } catch (error) {
         return refused(clip(`it could not be done: ${rootCause(error) ?? String(error)}`, 300));

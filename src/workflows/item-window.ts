@@ -12,7 +12,12 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import type { ControlActivities, ItemInFlight, JobRef } from '../activities/contract.js';
+import type {
+  ControlActivities,
+  EndedItems,
+  ItemInFlight,
+  JobRef,
+} from '../activities/contract.js';
 import type { Outcome } from '../job.js';
 import { clip } from '../job.js';
 import {
@@ -23,7 +28,9 @@ import {
   jobIdAttribute,
   workflowIdOf,
 } from '../messages.js';
-import { whyUnusable } from './decoded.js';
+import { requireKey } from './decoded.js';
+import { asOutcome } from '../outcome-check.js';
+import { isRecord, sound } from './activity-results.js';
 import type { agentJobItem } from './agent-job-item.js';
 import type { ItemInput } from './item-input.js';
 import type { JobState, QueuedRow } from './job-state.js';
@@ -184,13 +191,14 @@ export class ItemWindow {
     this.#starting.delete(rowIndex);
     this.#started.set(rowIndex, child.firstExecutionRunId);
     this.#events.onChange();
-    let ended;
+    let left: unknown;
     try {
-      ended = await child.result();
+      left = await child.result();
     } catch (error) {
-      ended = outcomeIn(error);
+      left = leftBy(error);
     }
-    const outcome = readable(ended);
+    requireKey(left);
+    const outcome = asOutcome(left);
     await this.#released();
     if (outcome !== undefined) this.#settle(rowIndex, itemId, outcome);
     // Cancelled, terminated, or broken: how, an activity finds out.
@@ -220,7 +228,8 @@ export class ItemWindow {
     for (const [row] of items) this.#adopted.add(row);
     let waiting = items;
     while (waiting.length > 0) {
-      const { ended, gone } = await awaitItems({ ...ref(this.#job), items: waiting });
+      const wait = { ...ref(this.#job), items: waiting };
+      const { ended, gone } = await sound('awaitItems', () => awaitItems(wait), areEnded);
       await this.#released();
       for (const { row_index, item_id, outcome } of ended)
         this.#settle(row_index, item_id, outcome);
@@ -283,23 +292,21 @@ function rowName(rowIndex: number): string {
   return `row-${rowIndex + 1}`;
 }
 
-/** The outcome that a failed item carries as its details. */
-function outcomeIn(error: unknown): Outcome | undefined {
+/** What a failed item carries as its details: its outcome, if all is well. */
+function leftBy(error: unknown): unknown {
   if (!(error instanceof ChildWorkflowFailure)) return undefined;
   const { cause } = error;
   if (!(cause instanceof ApplicationFailure)) return undefined;
-  return cause.details?.[0] as Outcome | undefined;
+  return cause.details?.[0];
 }
 
-/** What an item has left, which may be undecodable. @throws as {@link whyUnusable}. */
-function readable(outcome: Outcome | undefined): Outcome | undefined {
-  const unusable = whyUnusable(outcome);
-  if (unusable === undefined) return outcome;
-  return {
-    status: 'failed',
-    reason: 'agent_error',
-    attempt_count: 1,
-    last_error: clip(`its outcome could not be decoded: ${unusable}`),
-    completed_at: new Date().toISOString(),
-  };
+function areEnded(found: unknown): found is EndedItems {
+  if (!isRecord(found)) return false;
+  const { ended, gone } = found;
+  return (
+    Array.isArray(gone) &&
+    gone.every((item) => Array.isArray(item)) &&
+    Array.isArray(ended) &&
+    ended.every((item) => isRecord(item) && asOutcome(item['outcome']) !== undefined)
+  );
 }

@@ -1,5 +1,6 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { ControlActivities, JobRef, ListedItem } from '../activities/contract.js';
+import { sound } from './activity-results.js';
 import type { JobState, QueuedRow } from './job-state.js';
 import { KeyedLimits } from './keyed-limits.js';
 
@@ -185,7 +186,8 @@ export class RowSource {
     const from = this.#state.next_row + this.#coming.length;
     if (this.#fetching || from >= this.#state.total) return;
     this.#fetching = true;
-    this.#coming.push(...(await listItems({ job_id, store_id, from, count: PAGE })));
+    const page = { job_id, store_id, from, count: PAGE };
+    this.#coming.push(...(await sound('listItems', () => listItems(page), areListed)));
     this.#fetching = false;
     this.#onChange();
   }
@@ -195,7 +197,11 @@ export class RowSource {
     this.#identifying += 1;
     for (let first = 0; first < rows.length; first += MAX_IDENTIFIED) {
       const some = rows.slice(first, first + MAX_IDENTIFIED);
-      const items = await itemIds({ job_id, store_id, rows: some });
+      const items = await sound(
+        'itemIds',
+        () => itemIds({ job_id, store_id, rows: some }),
+        (found) => areListed(found) && found.length === some.length,
+      );
       for (const [n, row] of some.entries()) {
         // One that has ended meanwhile is in nobody's way.
         if (this.#unkeyed.delete(row)) this.#limits?.take(row, keysOf(items[n]!));
@@ -205,6 +211,13 @@ export class RowSource {
     this.#identifying -= 1;
     this.#onChange();
   }
+}
+
+function areListed(found: unknown): found is ListedItem[] {
+  const isText = (value: unknown) => typeof value === 'string';
+  const isListed = (item: unknown) =>
+    isText(item) || (Array.isArray(item) && item.length > 0 && item.every(isText));
+  return Array.isArray(found) && found.length > 0 && found.every(isListed);
 }
 
 function keysOf(item: ListedItem): string[] {

@@ -23,11 +23,16 @@ export function presetPrompt(item: {
 You work on one item of a batch job, without anybody to ask.
 
 job_id: ${item.job_id}
-item_id: ${item.item_id}
+item_id: ${onOneLine(item.item_id)}
 The item's row, as data: ${JSON.stringify(item.row)}
 ${schema}
 When you have the result, call the tool ${REPORT_TOOL}${of} with this job_id, this
 item_id and the result as "result". If it is not accepted, mend the result as the answer says and call
 again. Nothing but an accepted report counts: end only after that.
 `;
+}
+
+/** An ID comes from a row, which must not add lines to what we say. */
+function onOneLine(itemId: string): string {
+  return /[\p{Cc}\u2028\u2029]/u.test(itemId) ? JSON.stringify(itemId) : itemId;
 }
