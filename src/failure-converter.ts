@@ -4,6 +4,7 @@ import {
   type PayloadConverter,
   type SerializationContext,
 } from '@temporalio/common';
+import { MESSAGES_PLAIN } from './encrypted-payload.js';
 import { undecodableReason } from './undecodable.js';
 
 type ProtoFailure = ReturnType<DefaultFailureConverter['errorToFailure']>;
@@ -23,9 +24,7 @@ export class TellingFailureConverter extends DefaultFailureConverter {
   }
 }
 
-/** In the bundle, a worker that encrypts has {@link MESSAGES_ENCODED} here. */
-const MESSAGES: string = 'agent-jobs:messages-of-failures-are-plain';
-
+/** In the bundle, a worker that encrypts has MESSAGES_ENCODED in place of the word that is imported. */
 export const failureConverter = new TellingFailureConverter({
-  encodeCommonAttributes: MESSAGES.endsWith('encoded'),
+  encodeCommonAttributes: MESSAGES_PLAIN.endsWith('encoded'),
 });
