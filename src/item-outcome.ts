@@ -8,18 +8,18 @@ import {
   WorkflowNotFoundError,
 } from '@temporalio/client';
 import { type Outcome, clip } from './job.js';
-import { OUTCOME_MEMO } from './messages.js';
+import { LACKS_KEY_FAILURE, OUTCOME_MEMO } from './messages.js';
 import { asOutcome } from './outcome-check.js';
-import { undecodableReason } from './undecodable.js';
+import { lackedKey, undecodableReason } from './undecodable.js';
 
 /**
  * Waits for an item to close, on the server's long poll.
  * @returns how it ended, whatever way it closed; undefined where the server does not know it any more.
+ * @throws ApplicationFailure of type `LacksKey` where only a process with another key can tell.
  */
 export async function itemOutcome(handle: WorkflowHandle): Promise<Outcome | undefined> {
   try {
-    const value: unknown = await handle.result();
-    return asOutcome(value) ?? broken(undecodableReason(value) ?? NO_OUTCOME);
+    return readable(await handle.result());
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
     if (!(error instanceof WorkflowFailedError)) throw error;
@@ -29,15 +29,23 @@ export async function itemOutcome(handle: WorkflowHandle): Promise<Outcome | und
 
 async function closedOtherwise(handle: WorkflowHandle, cause: unknown): Promise<Outcome> {
   if (cause instanceof ApplicationFailure) {
-    return asOutcome(cause.details?.[0]) ?? broken(cause.message);
+    const outcome = cause.details?.[0];
+    return outcome === undefined ? broken(cause.message) : readable(outcome);
   }
   if (cause instanceof CancelledFailure) {
     const { memo } = await handle.describe();
-    return asOutcome(memo?.[OUTCOME_MEMO]) ?? cancelled('cancelled');
+    const outcome = memo?.[OUTCOME_MEMO];
+    return outcome === undefined ? cancelled('cancelled') : readable(outcome);
   }
   if (cause instanceof TerminatedFailure) return cancelled(`terminated: ${cause.message}`);
   if (cause instanceof TimeoutFailure) return broken('its workflow timed out');
   return broken(cause instanceof Error ? cause.message : String(cause));
+}
+
+function readable(outcome: unknown): Outcome {
+  const lacking = lackedKey(outcome);
+  if (lacking !== undefined) throw ApplicationFailure.retryable(lacking, LACKS_KEY_FAILURE);
+  return asOutcome(outcome) ?? broken(undecodableReason(outcome) ?? NO_OUTCOME);
 }
 
 const NO_OUTCOME = 'its workflow ended with something else than an outcome';

@@ -17,6 +17,9 @@ import {
 import { asSummary } from '../outcome-check.js';
 import { INVALID_INPUT_FAILURE, SUMMARY_MEMO, progressQuery } from '../messages.js';
 import type { StoredJob } from '../store/job-store.js';
+import { lackedKey } from '../undecodable.js';
+import { decoded } from './decoded.js';
+import { taskProblem } from './task-problem.js';
 
 /** How a job stands, and how old that is. */
 export interface JobStatus extends Counts {
@@ -49,7 +52,7 @@ export interface JobStatus extends Counts {
   failures: JobProgress['last_failures'];
   /** Of the rows that have ended; null where it is not known. */
   usage: Usage | null;
-  /** Why it was refused or terminated. */
+  /** Why it was refused or terminated; of one that is unreachable, why its worker cannot work on it. */
   error: string | null;
   /** ISO 8601: the time of these figures. */
   as_of: string;
@@ -68,18 +71,21 @@ const QUERY_TIMEOUT_MS = 3000;
 /**
  * Asks the job itself where it runs and a worker answers; else tells what the server's description and
  * the store hold.
- * @throws {JobNotFound}
+ * @throws {JobNotFound}; {@link Undecodable} where it is encrypted and its key is not here.
  */
 export async function jobStatus(client: Client, stored: StoredJob): Promise<JobStatus> {
   const handle = client.workflow.getHandle(stored.jobId);
   const description = await describe(handle);
   if (description?.status.name === 'RUNNING') {
     const progress = await queryProgress(client, handle);
-    if (progress !== undefined) return ofProgress(progress);
+    if (progress !== undefined) return ofProgress(decoded(`job ${stored.jobId}`, progress));
   }
-  const summary = asSummary(description?.memo?.[SUMMARY_MEMO]) ?? (await stored.summary());
+  const left = description?.memo?.[SUMMARY_MEMO];
+  // What nobody can decode is as if it were not there.
+  if (lackedKey(left) !== undefined) decoded(`job ${stored.jobId}`, left);
+  const summary = asSummary(left) ?? (await stored.summary());
   if (summary !== undefined && description?.status.name !== 'RUNNING') return ofSummary(summary);
-  return ofStore(stored, handle, description);
+  return ofStore(client, stored, handle, description);
 }
 
 async function describe(handle: WorkflowHandle): Promise<WorkflowExecutionDescription | undefined> {
@@ -134,6 +140,7 @@ function ofSummary(summary: JobSummary): JobStatus {
 }
 
 async function ofStore(
+  client: Client,
   stored: StoredJob,
   handle: WorkflowHandle,
   description: WorkflowExecutionDescription | undefined,
@@ -149,7 +156,7 @@ async function ofStore(
   return {
     job_id: stored.jobId,
     ...(running
-      ? { state: 'unreachable', verdict: null, error: null }
+      ? { state: 'unreachable', verdict: null, error: await taskProblem(client, stored.jobId) }
       : await endWithoutSummary(handle)),
     total,
     ...counts,

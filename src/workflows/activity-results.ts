@@ -5,7 +5,7 @@
 import { log, sleep } from '@temporalio/workflow';
 import type { AgentEnd } from '../activities/contract.js';
 import { FAILURE_CLASSES } from '../job.js';
-import { undecodableReason } from '../undecodable.js';
+import { whyUnusable } from './decoded.js';
 
 const ASK_AGAIN_AFTER = '5 seconds';
 
@@ -17,7 +17,7 @@ export async function sound<T>(
 ): Promise<T> {
   for (;;) {
     const value = await ask();
-    if (undecodableReason(value) === undefined && isSound(value)) return value;
+    if (whyUnusable(value) === undefined && isSound(value)) return value;
     log.warn(`${what} gave something else than it should: it is asked again`);
     await sleep(ASK_AGAIN_AFTER);
   }

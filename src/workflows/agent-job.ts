@@ -31,6 +31,7 @@ import {
   JOB_FAILED_FAILURE,
   OPENED_MEMO,
   SUMMARY_MEMO,
+  LACKS_KEY_FAILURE,
   WRONG_STORE_FAILURE,
   progressQuery,
   verdictAttribute,
@@ -38,6 +39,7 @@ import {
 import { SpecError, parseSpec, settingsOf } from '../spec.js';
 import { undecodableReason } from '../undecodable.js';
 import { isRecord, sound } from './activity-results.js';
+import { requireKey } from './decoded.js';
 import { Admission } from './admission.js';
 import { ItemControl } from './item-control.js';
 import { ItemWindow } from './item-window.js';
@@ -85,8 +87,12 @@ const CANCEL_TIMEOUT = '60 seconds';
  */
 export async function agentJob(input: unknown, left?: JobState): Promise<JobSummary> {
   const { workflowId: jobId, namespace, continuedFromExecutionRunId } = workflowInfo();
+  requireKey(input, left);
   // Who starts a job may send anything.
   const carried = continuedFromExecutionRunId === undefined ? undefined : left;
+  const lost = undecodableReason(carried);
+  if (lost !== undefined)
+    throw ApplicationFailure.nonRetryable(`what the job carries could not be decoded: ${lost}`);
   const spec = carried === undefined ? readSpec(jobId, input) : undefined;
   const job = carried ?? newState(settingsOf(spec!, jobId), workflowInfo().startTime);
   let opened: { items: ItemWindow; rows: RowSource } | undefined;
@@ -123,7 +129,7 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
     const log = new OutcomeLog(ref, job, onChange);
     const rows = new RowSource(ref, job, onChange);
     const settle = (item_id: string, row_index: number, outcome: Outcome) => {
-      addOutcome(job, item_id, outcome);
+      addOutcome(job, { item_id, row_index }, outcome);
       job.halt_reason ??= intolerable(job, job.settings);
       log.add(row_index, outcome);
       changed = true;
@@ -148,7 +154,7 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
       const halted = cancelled || startsNoMore(job) !== null;
       const paused = job.paused !== null;
       phase = cancelled ? 'cancelling' : halted ? 'stopping' : paused ? 'paused' : 'running';
-      setCurrentDetails(jobDetails(progress(), namespace));
+      setCurrentDetails(jobDetails(progress(), namespace, job.encrypted));
       const most = halted || paused ? items.size : job.settings.max_concurrency;
       pool.tell(Math.min(most, job.total - ended(job.counts)), items.size);
       if (cancelled) break;
@@ -199,7 +205,7 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
     const summary = summaryOf(jobId, job, verdict, new Date());
     summary.output_error = await exportOutput(ref, summary);
     phase = 'closed';
-    setCurrentDetails(jobDetails(progress(), namespace));
+    setCurrentDetails(jobDetails(progress(), namespace, job.encrypted));
     upsertMemo({ [SUMMARY_MEMO]: summary });
     if (job.search_attributes) upsertSearchAttributes([{ key: verdictAttribute, value: verdict }]);
     await condition(allHandlersFinished);
@@ -271,8 +277,8 @@ async function exportOutput(ref: JobRef, summary: JobSummary): Promise<string | 
         (problem) => problem === null || typeof problem === 'string',
       );
     } catch (error) {
-      // Nothing wrong with the output: left to a worker that has the store.
-      if (failureType(error) !== WRONG_STORE_FAILURE)
+      // Nothing wrong with the output: left to a worker that has the store, and the key.
+      if (![WRONG_STORE_FAILURE, LACKS_KEY_FAILURE].includes(failureType(error) ?? ''))
         return clip(rootCause(error) ?? String(error));
     }
   }
