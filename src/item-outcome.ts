@@ -19,8 +19,7 @@ import { lackedKey, undecodableReason } from './undecodable.js';
  */
 export async function itemOutcome(handle: WorkflowHandle): Promise<Outcome | undefined> {
   try {
-    const value: unknown = await handle.result();
-    return readable(value) ?? broken(undecodableReason(value) ?? NO_OUTCOME);
+    return readable(await handle.result());
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
     if (!(error instanceof WorkflowFailedError)) throw error;
@@ -30,25 +29,26 @@ export async function itemOutcome(handle: WorkflowHandle): Promise<Outcome | und
 
 async function closedOtherwise(handle: WorkflowHandle, cause: unknown): Promise<Outcome> {
   if (cause instanceof ApplicationFailure) {
-    return readable(cause.details?.[0]) ?? broken(cause.message);
+    const outcome = cause.details?.[0];
+    return outcome === undefined ? broken(cause.message) : readable(outcome);
   }
   if (cause instanceof CancelledFailure) {
     const { memo } = await handle.describe();
-    return readable(memo?.[OUTCOME_MEMO]) ?? cancelled('cancelled');
+    const outcome = memo?.[OUTCOME_MEMO];
+    return outcome === undefined ? cancelled('cancelled') : readable(outcome);
   }
   if (cause instanceof TerminatedFailure) return cancelled(`terminated: ${cause.message}`);
   if (cause instanceof TimeoutFailure) return broken('its workflow timed out');
   return broken(cause instanceof Error ? cause.message : String(cause));
 }
 
-const NO_OUTCOME = 'its workflow ended with something else than an outcome';
-
-/** @throws where another worker could decode it. */
-function readable(value: unknown): Outcome | undefined {
-  const lacking = lackedKey(value);
+function readable(outcome: unknown): Outcome {
+  const lacking = lackedKey(outcome);
   if (lacking !== undefined) throw ApplicationFailure.retryable(lacking, LACKS_KEY_FAILURE);
-  return asOutcome(value);
+  return asOutcome(outcome) ?? broken(undecodableReason(outcome) ?? NO_OUTCOME);
 }
+
+const NO_OUTCOME = 'its workflow ended with something else than an outcome';
 
 function cancelled(last_error: string): Outcome {
   return { status: 'cancelled', ...ended(last_error) };

@@ -67,7 +67,7 @@ test('nothing surplus is published', async () => {
   });
   const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }];
   const known =
-    /^(dist\/.+\.(js|d\.ts|html)|docs\/.+\.(md|png|svg)|temporal-dev\.sh|(LICENSE|README\.md|CHANGELOG\.md|package\.json))$/;
+    /^(dist\/.+\.(js|d\.ts|html)|docs\/.+\.(md|png|svg|json)|temporal-dev\.sh|(LICENSE|README\.md|CHANGELOG\.md|package\.json))$/;
   assert.deepEqual(
     files.map(({ path }) => path).filter((path) => !known.test(path)),
     [],

@@ -17,6 +17,7 @@ import {
 import { asSummary } from '../outcome-check.js';
 import { INVALID_INPUT_FAILURE, SUMMARY_MEMO, progressQuery } from '../messages.js';
 import type { StoredJob } from '../store/job-store.js';
+import { lackedKey } from '../undecodable.js';
 import { decoded } from './decoded.js';
 import { taskProblem } from './task-problem.js';
 
@@ -79,9 +80,10 @@ export async function jobStatus(client: Client, stored: StoredJob): Promise<JobS
     const progress = await queryProgress(client, handle);
     if (progress !== undefined) return ofProgress(decoded(`job ${stored.jobId}`, progress));
   }
-  const summary =
-    asSummary(decoded(`job ${stored.jobId}`, description?.memo?.[SUMMARY_MEMO])) ??
-    (await stored.summary());
+  const left = description?.memo?.[SUMMARY_MEMO];
+  // What nobody can decode is as if it were not there.
+  if (lackedKey(left) !== undefined) decoded(`job ${stored.jobId}`, left);
+  const summary = asSummary(left) ?? (await stored.summary());
   if (summary !== undefined && description?.status.name !== 'RUNNING') return ofSummary(summary);
   return ofStore(client, stored, handle, description);
 }

@@ -30,8 +30,8 @@ import {
 } from '../messages.js';
 import { resultBytes } from '../report-message.js';
 import { compileSchema } from '../schema.js';
-import { whyUnusable } from './decoded.js';
 import { isRecord, sound } from './activity-results.js';
+import { whyUnusable } from './decoded.js';
 import { type AttemptEnd, failureOf } from './attempt-end.js';
 import { runOwnActivity, runProcess } from './agent-run.js';
 import { ExternalWait } from './external-wait.js';

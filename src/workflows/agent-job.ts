@@ -38,8 +38,8 @@ import {
 } from '../messages.js';
 import { SpecError, parseSpec, settingsOf } from '../spec.js';
 import { undecodableReason } from '../undecodable.js';
-import { requireKey } from './decoded.js';
 import { isRecord, sound } from './activity-results.js';
+import { requireKey } from './decoded.js';
 import { Admission } from './admission.js';
 import { ItemControl } from './item-control.js';
 import { ItemWindow } from './item-window.js';
