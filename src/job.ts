@@ -68,6 +68,14 @@ export interface AgentSurroundings {
    * its preset needs. `NAME`, or `PREFIX_*`.
    */
   pass_env?: string[] | undefined;
+  /**
+   * A pattern in RE2 syntax. An agent that ends without a report and with a match in the end of its output
+   * has met a limit of what it uses, as those have of which a preset tells so. A group named `reset` is when
+   * the limit ends: seconds, a duration, or a time.
+   */
+  quota_pattern?: string | undefined;
+  /** The same of an agent that exits with this code. Where both are given, either counts. */
+  quota_exit_code?: number | undefined;
 }
 
 /** What a user asks for: the input of the `agentJob` workflow. Paths are absolute. */
@@ -201,8 +209,16 @@ export type Outcome =
       /** What was behind it, where the agent's output tells. */
       failure_class?: FailureClass;
       last_error: string;
+      /** Set where its job puts the row back: no row has failed with it in the end. */
+      quota?: QuotaEnd;
     } & OutcomeCommon)
   | ({ status: 'cancelled'; last_error: string } & OutcomeCommon);
+
+/** An agent has met a limit of what it uses, which says nothing of its row. */
+export interface QuotaEnd {
+  /** ISO 8601: when the limit ends, as it has said. */
+  resets_at?: string;
+}
 
 export interface OutcomeCommon {
   attempt_count: number;
@@ -211,7 +227,7 @@ export interface OutcomeCommon {
   refused_reports?: number;
   /** What the attempts cost, where the agent tells; those lost with their worker are not known. */
   usage?: AttemptUsage[];
-  /** Set by the job from 2 on: how often the item has been started, by retries of an operator's. */
+  /** Set by the job from 2 on: how often the item has been started, by retries of an operator's or after quota ends. */
   generation?: number;
 }
 

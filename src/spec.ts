@@ -19,6 +19,7 @@ import {
   defaultOutputPath,
   isProcess,
 } from './job.js';
+import { compilePattern, notLinear } from './schema-formats.js';
 import { SchemaError, compileSchema } from './schema.js';
 
 /** The spec is not usable. The message has one line per problem: `field.path: what is wrong`. */
@@ -46,6 +47,8 @@ const surroundings = {
   pass_env: z
     .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*\*?$/, 'must be NAME or PREFIX_*'))
     .optional(),
+  quota_pattern: z.string().superRefine(checkPattern).optional(),
+  quota_exit_code: z.int().min(1).max(255).optional(),
 };
 const command = z.strictObject({
   command: z
@@ -145,6 +148,21 @@ function read<T>(schema: z.ZodType<T>, input: unknown): T {
   } catch (error) {
     if (error instanceof RangeError) throw new SpecError(['the spec is nested too deeply']);
     throw error;
+  }
+}
+
+function checkPattern(pattern: string, context: z.RefinementCtx): void {
+  const problem = patternProblem(pattern);
+  if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+}
+
+/** @returns why the pattern cannot be used. */
+function patternProblem(pattern: string): string | undefined {
+  try {
+    if (!compilePattern(pattern).matcher('').find()) return undefined;
+    return 'also matches no output at all, and so every end';
+  } catch (error) {
+    return notLinear(pattern, error as Error);
   }
 }
 

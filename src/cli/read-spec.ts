@@ -28,6 +28,8 @@ export interface SpecOptions {
   isolate?: Isolation;
   setup?: string;
   teardown?: string;
+  quotaPattern?: string;
+  quotaExitCode?: number;
 }
 
 /**
@@ -99,11 +101,12 @@ async function readText(file: string, option: string): Promise<string> {
 
 function agentOf(command: string[], options: SpecOptions): JobSpec['agent'] {
   const { agent, external, workdir, passEnv, isolate, setup, teardown } = options;
+  const { quotaPattern, quotaExitCode } = options;
   if (external) {
-    const ofProcesses = [workdir, passEnv, isolate, setup, teardown];
+    const ofProcesses = [workdir, passEnv, isolate, setup, teardown, quotaPattern, quotaExitCode];
     if (command.length > 0 || ofProcesses.some((option) => option !== undefined)) {
       throw new UsageError(
-        'with --external somebody else works on the rows: give no command and none of --workdir, --isolate, --setup, --teardown, --pass-env',
+        'with --external somebody else works on the rows: give no command and none of --workdir, --isolate, --setup, --teardown, --pass-env, --quota-pattern, --quota-exit-code',
       );
     }
     return { external: true };
@@ -115,6 +118,8 @@ function agentOf(command: string[], options: SpecOptions): JobSpec['agent'] {
     ...(setup !== undefined && { setup }),
     ...(teardown !== undefined && { teardown }),
     ...(passEnv !== undefined && { pass_env: passEnv }),
+    ...(quotaPattern !== undefined && { quota_pattern: quotaPattern }),
+    ...(quotaExitCode !== undefined && { quota_exit_code: quotaExitCode }),
   };
   if (agent !== undefined) {
     return { preset: agent, ...(command.length > 0 && { args: command }), ...surroundings };
@@ -148,8 +153,8 @@ function parse(given: unknown): JobSpec {
     if (!(error instanceof SpecError)) throw error;
     const problems = error.problems.map((problem) =>
       problem.replace(
-        /^[a-z_]+/,
-        (field) => OPTION_NAMES[field] ?? `--${field.replaceAll('_', '-')}`,
+        /^(?:agent\.(?=quota_))?([a-z_]+)/,
+        (_, field: string) => OPTION_NAMES[field] ?? `--${field.replaceAll('_', '-')}`,
       ),
     );
     throw new UsageError(problems.join('\n'));

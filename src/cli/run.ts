@@ -123,6 +123,11 @@ export function addRun(program: Command): void {
       '--pass-env <name...>',
       'variables that the agent gets of its worker’s environment, beside the ordinary ones; NAME or PREFIX_*',
     )
+    .option(
+      '--quota-pattern <regex>',
+      'an agent that ends without a report and with a match (RE2) in the end of its output has met a limit: the job pauses and puts the row back; a group (?<reset>…) is when the limit ends. Codex and Claude Code need none',
+    )
+    .option('--quota-exit-code <n>', 'the same of an agent that exits with this code', number)
     .option('--external', 'no command: somebody else works, and reports in time')
     .option('--overwrite', 'replace an output that is not this job’s (default: refuse)')
     .option('--local', 'start dev server and worker in the background where there is none')

@@ -36,6 +36,7 @@ import {
 } from '../messages.js';
 import { SpecError, parseSpec, settingsOf } from '../spec.js';
 import { undecodableReason } from '../undecodable.js';
+import { Admission } from './admission.js';
 import { ItemControl } from './item-control.js';
 import { ItemWindow } from './item-window.js';
 import { JobControl } from './job-control.js';
@@ -51,6 +52,7 @@ import {
   summaryOf,
 } from './job-state.js';
 import { OutcomeLog } from './outcome-log.js';
+import { QuotaBreaker, quotaPause } from './quota-breaker.js';
 import { Renewal } from './renewal.js';
 import { type Row, RowSource } from './row-source.js';
 import { intolerable } from './tolerance.js';
@@ -92,8 +94,14 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
 
   // Registered before the first await: a stop may come before the input is open.
   const control = new JobControl(job, onChange);
+  const breaker = new QuotaBreaker(job);
+  const admission = new Admission(
+    [{ room: (running) => job.settings.max_concurrency - running }, breaker],
+    onChange,
+  );
+  const pause = () => job.paused ?? quotaPause(job, Date.now());
   const progress = () =>
-    progressOf(jobId, job, { phase, running: window?.size ?? 0, paused: job.paused });
+    progressOf(jobId, job, { phase, running: window?.size ?? 0, paused: pause() });
   setHandler(progressQuery, progress);
 
   if (spec !== undefined) await open(jobId, spec, job);
@@ -115,8 +123,14 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
       changed = true;
     };
     const items = new ItemWindow(ref, job, {
-      onSettled: ({ row_index, item_id, outcome }) => settle(item_id, row_index, outcome),
-      onPutBack: (row, itemId) => rows.putBack(row, itemId),
+      onSettled: ({ row_index, item_id, outcome, was }) => {
+        if (!breaker.settled(row_index, item_id, outcome)) settle(item_id, row_index, outcome);
+        else rows.putBack([row_index, (outcome.generation ?? 1) + 1, was], item_id);
+      },
+      onPutBack: (row, itemId) => {
+        breaker.left(row[0]);
+        rows.putBack(row, itemId);
+      },
       onChange,
     });
     window = items;
@@ -129,7 +143,7 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
       changed = false;
       sample(job, Date.now());
       const halted = cancelled || startsNoMore(job) !== null;
-      const paused = job.paused !== null;
+      const paused = pause() !== null;
       phase = cancelled ? 'cancelling' : halted ? 'stopping' : paused ? 'paused' : 'running';
       setCurrentDetails(jobDetails(progress(), namespace));
       if (cancelled) break;
@@ -150,12 +164,15 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
           items.release();
           continue;
         }
-      } else if (!halted && !paused && !log.backlogged) {
-        while (items.size < job.settings.max_concurrency) {
+      } else if (!halted && job.paused === null && !log.backlogged) {
+        while (admission.hasRoom(items.size)) {
           const next = rows.next();
           if (next === undefined) break;
           items.start(next);
+          admission.started();
+          breaker.started(next.row_index);
         }
+        if (!rows.exhausted) admission.wait(items.size);
       }
       if (items.size === 0 && (halted || rows.exhausted)) break;
       await condition(() => changed);

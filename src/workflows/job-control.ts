@@ -13,6 +13,7 @@ import {
 } from '../messages.js';
 import { type ItemControl, OVER } from './item-control.js';
 import { type JobState, startsNoMore } from './job-state.js';
+import { endQuotaPause } from './quota-breaker.js';
 import { intolerable } from './tolerance.js';
 
 type Messages = unknown[];
@@ -104,6 +105,7 @@ export class JobControl {
   #resume(): ControlAnswer {
     return this.#grant((job) => {
       job.paused = null;
+      endQuotaPause(job);
     });
   }
 

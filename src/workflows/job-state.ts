@@ -15,6 +15,7 @@ import {
   clip,
   ended,
 } from '../job.js';
+import type { QuotaState } from './quota-breaker.js';
 
 /**
  * A row that is to be started again, as which generation of its item, and as what it was counted before:
@@ -44,6 +45,7 @@ export interface JobState {
   skipped: number[];
   /** Set by a person. */
   paused: Pause | null;
+  quota?: QuotaState;
   /** The next batch of outcomes. */
   next_batch: number;
   stop_reason: string | null;
@@ -87,12 +89,17 @@ const MAX_SAMPLE_ERROR_CHARS = 200;
 export function addOutcome(state: JobState, item_id: string, outcome: Outcome): void {
   const { counts, failures } = state;
   state.counts = { ...counts, [outcome.status]: counts[outcome.status] + 1 };
-  for (const usage of outcome.usage ?? []) state.usage = sumOf(state.usage, usage);
+  addUsageOf(state, outcome);
   if (outcome.status !== 'failed') return;
   const last_error = clip(outcome.last_error, MAX_SAMPLE_ERROR_CHARS);
   const { reason, generation } = outcome;
   const failure = { item_id, reason, last_error, ...(generation !== undefined && { generation }) };
   state.failures = [...failures, failure].slice(-MAX_FAILURE_SAMPLES);
+}
+
+/** Counts what an item has used, whatever becomes of its row. */
+export function addUsageOf(state: JobState, outcome: Outcome): void {
+  for (const usage of outcome.usage ?? []) state.usage = sumOf(state.usage, usage);
 }
 
 /** Counts an item that has ended as pending again. */
