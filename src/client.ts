@@ -35,6 +35,7 @@ import {
   sourceIds,
 } from './client/job-items.js';
 import { JobNotFound, type JobStatus, jobStatus } from './client/job-status.js';
+import { type Projection, projection } from './client/projection.js';
 import { unpolledQueues } from './client/task-queues.js';
 import { serverConnection, storeLocation, taskQueue } from './config.js';
 import { dataConverter } from './data-converter.js';
@@ -80,6 +81,7 @@ export type * from './job.js';
 export type { OwnActivityInput } from './activities/contract.js';
 export type { ExternalTask, ItemResult, ItemSummary } from './client/job-items.js';
 export { JobNotFound, type JobStatus } from './client/job-status.js';
+export type { Projection } from './client/projection.js';
 export { ConfigError } from './config.js';
 export { StoreError } from './store/blob-store.js';
 export { SpecError } from './spec.js';
@@ -329,6 +331,11 @@ export class JobHandle {
    */
   async status(): Promise<JobStatus> {
     return jobStatus(this.#client, this.#stored);
+  }
+
+  /** What the rows that are left would take, if they were as those that have ended: after a sample, above all. */
+  async projection(): Promise<Projection> {
+    return projection(this.#client, await this.status());
   }
 
   /**

@@ -9,6 +9,7 @@ import {
   type JobSettings,
   type JobSpec,
   type SettingsChange,
+  type Telling,
   DEFAULT_LIMITS,
   DEFAULT_MAX_CONCURRENCY,
   ISOLATIONS,
@@ -16,6 +17,7 @@ import {
   MAX_RESULT_BYTES,
   MAX_SCHEMA_BYTES,
   PRESETS,
+  PRESET_TELLS,
   defaultOutputPath,
   isProcess,
 } from './job.js';
@@ -70,6 +72,12 @@ const activity = z.strictObject({ activity: text, task_queue: text });
 /** Settings that can also be changed while the job runs. */
 const changeable = {
   max_concurrency: z.int().min(1).max(MAX_CONCURRENCY).optional(),
+  max_cost_usd: z.number().positive().max(1e9).optional(),
+  max_tokens: z.int().min(1).optional(),
+  deadline: z.iso
+    .datetime({ offset: true, error: 'must be a time with its zone, as 2026-11-26T18:00:00Z' })
+    .refine((time) => Date.parse(time) > Date.now(), { message: 'has passed already' })
+    .optional(),
   max_runtime_seconds: seconds(0.1, 7 * 86_400).optional(),
   tolerated_failures: z.int().min(0).optional(),
   tolerated_failure_percentage: z.number().min(0).max(100).optional(),
@@ -112,6 +120,7 @@ const spec = z.strictObject({
   output_csv_path: absolutePath.regex(/\.(csv|jsonl)$/i, 'must end in .csv or .jsonl').optional(),
   overwrite: z.boolean().optional(),
   output_schema: z.union([z.record(z.string(), z.json()), z.boolean()]).optional(),
+  sample: z.int().min(1).optional(),
   max_attempts: z.int().min(1).max(100).optional(),
   report_grace_seconds: seconds(0, 3600).optional(),
   exit_grace_seconds: seconds(0, 3600).optional(),
@@ -125,6 +134,8 @@ const spec = z.strictObject({
 export function parseSpec(input: unknown): JobSpec {
   const parsed = read(spec, input);
   checkSchema(parsed.output_schema);
+  const problem = budgetProblem(parsed, tellingOf(parsed.agent));
+  if (problem !== undefined) throw new SpecError([problem]);
   return parsed;
 }
 
@@ -134,6 +145,28 @@ export function parseSpec(input: unknown): JobSpec {
  */
 export function parseChange(input: unknown): SettingsChange {
   return read(change, input);
+}
+
+/** @returns why a budget could not be kept, with the field. @param tells what the agents tell; undefined: nothing. */
+export function budgetProblem(
+  { max_cost_usd, max_tokens }: SettingsChange,
+  tells: Telling | undefined,
+): string | undefined {
+  if (max_cost_usd !== undefined && tells !== 'cost') {
+    const instead = tells === 'tokens' ? 'Codex tells its tokens: give max_tokens' : TELL;
+    return `max_cost_usd: what its agents cost is not known to the job. ${instead}`;
+  }
+  if (max_tokens !== undefined && tells === undefined) {
+    return `max_tokens: what its agents use is not known to the job. ${TELL}`;
+  }
+  return undefined;
+}
+
+const TELL =
+  'Codex (the preset codex) tells its tokens, Claude Code (claude) its tokens and their cost; others tell neither';
+
+function tellingOf(agent: AgentSpec): Telling | undefined {
+  return 'preset' in agent ? PRESET_TELLS[agent.preset] : undefined;
 }
 
 function read<T>(schema: z.ZodType<T>, input: unknown): T {
@@ -184,11 +217,20 @@ function checkSchema(schema: JobSpec['output_schema']): void {
 
 /** The settings that the workflows run by: the spec with every default filled in. */
 export function settingsOf(spec: JobSpec, jobId: string): JobSettings {
-  const { tolerated_failures, tolerated_failure_percentage } = spec;
+  const { tolerated_failures, tolerated_failure_percentage, max_cost_usd, max_tokens } = spec;
+  const tells = tellingOf(spec.agent);
+  const budget = {
+    ...(max_cost_usd !== undefined && { max_cost_usd }),
+    ...(max_tokens !== undefined && { max_tokens }),
+  };
   return {
     csv_path: spec.csv_path,
     output_csv_path: spec.output_csv_path ?? defaultOutputPath(spec.csv_path, jobId),
     max_concurrency: spec.max_concurrency ?? DEFAULT_MAX_CONCURRENCY,
+    ...(Object.keys(budget).length > 0 && { budget }),
+    ...(tells !== undefined && { tells }),
+    ...(spec.deadline !== undefined && { deadline: spec.deadline }),
+    ...(spec.sample !== undefined && { sample: spec.sample }),
     ...(tolerated_failures !== undefined && { tolerated_failures }),
     ...(tolerated_failure_percentage !== undefined && { tolerated_failure_percentage }),
     agent: routeOf(spec.agent),

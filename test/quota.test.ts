@@ -1,13 +1,14 @@
 /** Agents meet a limit of what they use: the job waits for its end, and no row fails for it. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { WorkflowExecutionDescription } from '@temporalio/client';
 import type { JobHandle, JobSpec, JobStatus } from '../src/client.js';
 import type { AgentJobsWorker } from '../src/worker.js';
 import { itemsOf, runsOf } from './support/chain.js';
+import { standIn } from './support/claude.js';
 import { cli } from './support/cli.js';
 import { LIGHT_AGENT, lightSpec, rowsOf } from './support/light-agent.js';
 import { Site, readOutput, until } from './support/site.js';
@@ -287,13 +288,11 @@ it('a retried row that meets a limit and is not started again is what it was', a
   assert.equal(a!['status'], 'failed');
 });
 
-/** Stands in for Claude Code: out of its quota until a file is there. */
-const CLAUDE = (agent: string, open: string) => `#!/bin/bash
-if [ "$1" = --version ]; then echo '9.9.9 (Claude Code)'; exit; fi
-cat >/dev/null
+/** Claude Code that is out of its quota until a file is there. */
+const claude = (open: string) => `
 echo '{"type":"assistant","message":{"id":"m","content":[],"usage":{"input_tokens":10,"output_tokens":1}}}'
 if [ -e '${open}' ]; then
-  echo 'report 1' | bash '${agent}'
+  report 1
   echo '{"type":"result","total_cost_usd":0.5,"usage":{"input_tokens":100,"output_tokens":10}}'
   exit
 fi
@@ -305,9 +304,7 @@ exit 1
 
 it('counts what agents have used before they met it', async () => {
   const open = path('claude-open');
-  await chmod(await site.file('bin/claude', CLAUDE(LIGHT_AGENT[1]!, open)), 0o755);
-  const before = process.env['PATH'];
-  process.env['PATH'] = `${site.folder}/bin:${before}`;
+  const leave = await standIn(site, claude(open));
   try {
     const job = await site.jobs.start({
       csv_path: await site.file('claude.csv', 'id\na\nb\n'),
@@ -336,7 +333,7 @@ it('counts what agents have used before they met it', async () => {
       cost_usd: 1.5,
     });
   } finally {
-    process.env['PATH'] = before;
+    leave();
   }
 });
 

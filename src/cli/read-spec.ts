@@ -7,6 +7,7 @@ import { literally } from '../input/template.js';
 import type { Isolation } from '../job.js';
 import { SpecError, parseSpec } from '../spec.js';
 import { UsageError } from './errors.js';
+import { readDeadline } from './read-deadline.js';
 
 export interface SpecOptions {
   instruction?: string;
@@ -16,6 +17,10 @@ export interface SpecOptions {
   outputSchema?: string;
   maxConcurrency?: number;
   maxRuntimeSeconds?: number;
+  maxCostUsd?: number;
+  maxTokens?: number;
+  sample?: number;
+  deadline?: string;
   maxAttempts?: number;
   toleratedFailures?: number;
   toleratedFailurePercentage?: number;
@@ -56,6 +61,10 @@ export async function readSpec(
     output_schema: outputSchema === undefined ? undefined : await readSchema(resolve(outputSchema)),
     max_concurrency: options.maxConcurrency,
     max_runtime_seconds: options.maxRuntimeSeconds,
+    max_cost_usd: options.maxCostUsd,
+    max_tokens: options.maxTokens,
+    sample: options.sample,
+    deadline: options.deadline === undefined ? undefined : await readDeadline(options.deadline),
     max_attempts: options.maxAttempts,
     tolerated_failures: options.failFast ? 0 : options.toleratedFailures,
     tolerated_failure_percentage: options.toleratedFailurePercentage,

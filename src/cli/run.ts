@@ -13,7 +13,7 @@ import {
   defaultOutputPath,
 } from '../job.js';
 import { jobId, number, storeOption } from './arguments.js';
-import { EXIT_CODES_HELP, UsageError, exitCodeOf } from './errors.js';
+import { EXIT, EXIT_CODES_HELP, UsageError, exitCodeOf } from './errors.js';
 import { answer, answerJson, note } from './output.js';
 import type { SpecOptions } from './read-spec.js';
 import type { Connected } from './server.js';
@@ -24,6 +24,7 @@ interface RunOptions extends SpecOptions {
   detach?: true;
   json?: true;
   local?: true;
+  yes?: true;
 }
 
 const EXAMPLES = `
@@ -74,6 +75,28 @@ export function addRun(program: Command): void {
       '--max-runtime-seconds <s>',
       `time for one agent, from its start (default: ${DEFAULT_LIMITS.max_runtime_seconds})`,
       number,
+    )
+    .option(
+      '--max-cost-usd <x>',
+      'what the agents may cost together; --agent claude tells what they do (default: any amount)',
+      number,
+    )
+    .option(
+      '--max-tokens <n>',
+      'tokens that the agents may use together; with --agent codex or claude (default: any number)',
+      number,
+    )
+    .option(
+      '--deadline <time>',
+      'when the job is to be over: 2h, 18:00, or an ISO time; agents that still run are ended (default: never)',
+    )
+    .option(
+      '--sample <n>',
+      'run so many rows first, say what the others would take, and ask whether to go on',
+      number,
+    )
+    .addOption(
+      new Option('--yes', 'go on after the sample without being asked').conflicts('detach'),
     )
     .option(
       '--max-attempts <n>',
@@ -200,24 +223,36 @@ async function runToEnd(
 ): Promise<void> {
   const { follow } = await import('./follow.js');
   const { Interruption } = await import('./interruption.js');
-  const { answerEnd } = await import('./job-report.js');
-  const interruption = new Interruption(id);
+  const { answerEnd, jobAnswer } = await import('./job-report.js');
+  const { decide, howToGoOn, isSampled } = await import('./sample.js');
   const { jobs } = site;
+  const interruption = new Interruption(id);
   await jobs.start(spec, { jobId: id });
+  const job = jobs.job(id);
   const url = site.link(id);
   note(`Job ${id}: ${rows(total)}`);
   if (url !== undefined) note(url);
-  const status = await follow(jobs, id, interruption, {
+  const followed = {
     agent: spec.agent,
     total,
     ...(options.local && {
-      onUnattended: async (say) => {
+      onUnattended: async (say: (text: string) => void) => {
         const { replaceWorker } = await import('./local-worker.js');
         await replaceWorker(spec, say);
       },
     }),
-  });
-  const ended = await jobs.job(id).withOutput(status, { ended: true });
+  };
+  let status = await follow(jobs, id, interruption, { ...followed, until: isSampled });
+  if (isSampled(status)) {
+    if ((await decide(job, status, options.yes === true)) === undefined) {
+      note(howToGoOn(id));
+      if (options.json) answerJson(jobAnswer(status, url));
+      process.exitCode = EXIT.paused;
+      return;
+    }
+    status = await follow(jobs, id, new Interruption(id), followed);
+  }
+  const ended = await job.withOutput(status, { ended: true });
   answerEnd(ended, url, options.json === true);
   process.exitCode = exitCodeOf(ended);
 }

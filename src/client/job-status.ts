@@ -6,6 +6,7 @@ import {
   WorkflowNotFoundError,
 } from '@temporalio/client';
 import {
+  type Budget,
   type Counts,
   type JobProgress,
   type JobSummary,
@@ -39,6 +40,10 @@ export interface JobStatus extends Counts {
   max_concurrency: number | null;
   /** Set where no rows are started for now; those that run go on. */
   paused: Pause | null;
+  /** What it may spend; null where that is not limited, or it is not known. */
+  budget: Budget | null;
+  /** ISO 8601: when it is to be over; null where it has no deadline, or it is not known. */
+  deadline: string | null;
   output_csv_path: string | null;
   /** Where the job store has the output of a job that has closed, if it is kept there for the caller. */
   stored_output: string | null;
@@ -120,6 +125,8 @@ function ofSummary(summary: JobSummary): JobStatus {
     stored_output: null,
     max_concurrency: null,
     paused: null,
+    budget: null,
+    deadline: null,
     ...summary,
     state: 'closed',
     running: 0,
@@ -158,6 +165,8 @@ async function ofStore(
     halt_reason: null,
     max_concurrency: null,
     paused: null,
+    budget: null,
+    deadline: null,
     output_csv_path: record?.output_csv_path ?? null,
     stored_output: null,
     output_error: null,

@@ -37,6 +37,8 @@ import {
 import { SpecError, parseSpec, settingsOf } from '../spec.js';
 import { undecodableReason } from '../undecodable.js';
 import { Admission } from './admission.js';
+import { BudgetGate } from './budget.js';
+import { Deadline } from './deadline.js';
 import { ItemControl } from './item-control.js';
 import { ItemWindow } from './item-window.js';
 import { JobControl } from './job-control.js';
@@ -55,6 +57,7 @@ import { OutcomeLog } from './outcome-log.js';
 import { QuotaBreaker, quotaPause } from './quota-breaker.js';
 import { Renewal } from './renewal.js';
 import { type Row, RowSource } from './row-source.js';
+import { SampleGate } from './sample.js';
 import { intolerable } from './tolerance.js';
 
 const { openInput } = proxyActivities<ControlActivities>({
@@ -95,8 +98,10 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
   // Registered before the first await: a stop may come before the input is open.
   const control = new JobControl(job, onChange);
   const breaker = new QuotaBreaker(job);
+  const budget = new BudgetGate(job);
+  const sampling = new SampleGate(job);
   const admission = new Admission(
-    [{ room: (running) => job.settings.max_concurrency - running }, breaker],
+    [{ room: (running) => job.settings.max_concurrency - running }, breaker, budget, sampling],
     onChange,
   );
   const pause = () => job.paused ?? quotaPause(job, Date.now());
@@ -124,8 +129,9 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
     };
     const items = new ItemWindow(ref, job, {
       onSettled: ({ row_index, item_id, outcome, was }) => {
-        if (!breaker.settled(row_index, item_id, outcome)) settle(item_id, row_index, outcome);
-        else rows.putBack([row_index, (outcome.generation ?? 1) + 1, was], item_id);
+        if (!breaker.settled(row_index, item_id, outcome)) {
+          settle(item_id, row_index, deadline.told(outcome));
+        } else rows.putBack([row_index, (outcome.generation ?? 1) + 1, was], item_id);
       },
       onPutBack: (row, itemId) => {
         breaker.left(row[0]);
@@ -137,11 +143,18 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
     control.items = new ItemControl(ref, job, items, rows, log, ({ item_id, row_index, again }) =>
       settle(item_id, row_index, cancelledBeforeStart(again)),
     );
+    const deadline = new Deadline(job, () => {
+      changed = true;
+      void items.cancel();
+    });
     const renewal = new Renewal(job.settings);
 
     for (;;) {
       changed = false;
       sample(job, Date.now());
+      deadline.look();
+      sampling.pause(items.size);
+      if (items.size === 0 && !rows.exhausted) job.stop_reason ??= budget.exhausted();
       const halted = cancelled || startsNoMore(job) !== null;
       const paused = pause() !== null;
       phase = cancelled ? 'cancelling' : halted ? 'stopping' : paused ? 'paused' : 'running';
@@ -189,7 +202,13 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
     await log.drain();
     leaveAsWere(job);
     const halted = job.halt_reason !== null;
-    const verdict = verdictOf({ counts: job.counts, total: job.total, cancelled, halted });
+    const verdict = verdictOf({
+      counts: job.counts,
+      total: job.total,
+      cancelled,
+      halted,
+      cutOff: deadline.cutOff,
+    });
     const summary = summaryOf(jobId, job, verdict, new Date());
     summary.output_error = await exportOutput(ref, summary);
     phase = 'closed';

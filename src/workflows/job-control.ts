@@ -11,6 +11,7 @@ import {
   stopSignal,
   stopUpdate,
 } from '../messages.js';
+import { budgetProblem } from '../spec.js';
 import { type ItemControl, OVER } from './item-control.js';
 import { type JobState, startsNoMore } from './job-state.js';
 import { endQuotaPause } from './quota-breaker.js';
@@ -47,7 +48,8 @@ export class JobControl {
       setUpdate,
       (messages) => {
         this.#mustRun();
-        readChange(messages);
+        const problem = budgetProblem(readChange(messages), this.#job.settings.tells);
+        if (problem !== undefined) throw new RequestRefused(problem);
       },
       (messages) => this.#set(readChange(messages)),
     );
@@ -83,7 +85,12 @@ export class JobControl {
     });
   }
 
-  #set({ max_runtime_seconds, ...others }: SettingsChange): ControlAnswer {
+  #set({
+    max_runtime_seconds,
+    max_cost_usd,
+    max_tokens,
+    ...others
+  }: SettingsChange): ControlAnswer {
     return this.#grant((job) => {
       const { settings } = job;
       const given = Object.entries(others).filter(([, value]) => value !== undefined);
@@ -91,6 +98,8 @@ export class JobControl {
       if (max_runtime_seconds !== undefined) {
         settings.limits = { ...settings.limits, max_runtime_seconds };
       }
+      if (max_cost_usd !== undefined) settings.budget = { ...settings.budget, max_cost_usd };
+      if (max_tokens !== undefined) settings.budget = { ...settings.budget, max_tokens };
       job.halt_reason = intolerable(job, settings);
     });
   }
@@ -104,6 +113,8 @@ export class JobControl {
 
   #resume(): ControlAnswer {
     return this.#grant((job) => {
+      // A sample that has not ended is not waited for any more, unless it was something else.
+      if (job.paused === null) delete job.settings.sample;
       job.paused = null;
       endQuotaPause(job);
     });

@@ -1,5 +1,7 @@
 import type { JobProgress, Pause } from '../job.js';
 import { itemWorkflowId } from '../messages.js';
+import { spentText } from '../usage-text.js';
+import { spentOf } from './budget.js';
 
 /** The job as Markdown, for the current details in the Web UI. */
 export function jobDetails(progress: JobProgress, namespace: string): string {
@@ -16,6 +18,10 @@ export function jobDetails(progress: JobProgress, namespace: string): string {
     const eta = progress.eta_seconds === null ? '' : `, ${duration(progress.eta_seconds)} to go`;
     lines.push('', `${progress.rows_per_second.toFixed(1)} rows per second${eta}`);
   }
+  const spent = spentOf(progress.budget, progress.usage).map(
+    ({ of, spent: amount, max }) => `${spentText(of, amount)} of ${spentText(of, max)}`,
+  );
+  if (spent.length > 0) lines.push('', `Spent: ${spent.join(', ')}`);
   if (progress.paused !== null) lines.push('', pauseText(progress.paused));
   if (progress.stop_reason !== null) lines.push('', `Stopping: ${escape(progress.stop_reason)}`);
   if (progress.halt_reason !== null) lines.push('', `Halted: ${escape(progress.halt_reason)}`);
