@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PROGRAMS } from '../src/agent/presets/programs.js';
-import { resetOf, statedReset } from '../src/agent/reset-time.js';
+import { resetOf, statedReset } from '../src/reset-time.js';
 
 /** On this host's clock, by which programs tell the time of the day. */
 const local = (day: number, hours: number, minutes = 0, seconds = 0) =>

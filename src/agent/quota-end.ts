@@ -1,7 +1,7 @@
 import type { FailureClass, ProcessAgent, QuotaEnd } from '../job.js';
 import { compilePattern } from '../schema-formats.js';
 import type { Told } from './presets/program.js';
-import { resetOf, statedReset } from './reset-time.js';
+import { resetOf, statedReset } from '../reset-time.js';
 import type { AgentExit, RunningAgent } from './running-agent.js';
 
 /** Of an agent's output, in which its user's pattern is looked for: the end, which says why it ended. */

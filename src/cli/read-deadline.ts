@@ -2,7 +2,7 @@ import { UsageError } from './errors.js';
 
 /** Reads when a job is to be over. @returns ISO 8601. @throws {UsageError} */
 export async function readDeadline(typed: string): Promise<string> {
-  const { resetOf } = await import('../agent/reset-time.js');
+  const { resetOf } = await import('../reset-time.js');
   const now = Date.now();
   const time = /^\d{4}-\d\d-\d\d/.test(typed) ? Date.parse(typed) : (resetOf(typed, now) ?? NaN);
   if (time > now) return new Date(time).toISOString();
