@@ -4,6 +4,7 @@ import { parseWorkdir } from '../agent/workdir.js';
 import { InputError } from '../input/input-error.js';
 import { ItemIds } from '../input/item-ids.js';
 import { dirname } from 'node:path';
+import { rowKeys } from '../input/row-keys.js';
 import { readRows } from '../input/read-rows.js';
 import { TemplateError, parseTemplate } from '../input/template.js';
 import { type JobSpec, type Json, isProcess } from '../job.js';
@@ -26,8 +27,8 @@ export interface CheckedInput {
 }
 
 /**
- * Reads the whole input and checks it against the spec: that it is well-formed, that the ID column
- * and the placeholders of instruction and working directory are there, that the output can be written
+ * Reads the whole input and checks it against the spec: that it is well-formed, that the ID column,
+ * those with limits and the placeholders of instruction and working directory are there, that the output can be written
  * where it is a file of this host, that there is a commit to work on where the job wants worktrees.
  * @param input.bytes the input, where it is not a file of this host. @param input.onRow called with each
  *   row, in order.
@@ -45,7 +46,14 @@ export async function checkInput(
     for await (const { row } of rows) {
       if (total === 0 && isCsv(spec.csv_path)) checkColumns(spec, columns());
       const sourceId = spec.id_column === undefined ? undefined : own(row, spec.id_column);
-      await input.onRow?.({ ...ids.next(total, sourceId), row: row as StoredRow['row'] });
+      const cells = row as StoredRow['row'];
+      await input.onRow?.({
+        ...ids.next(total, sourceId),
+        ...(spec.keyed_limits !== undefined && {
+          keys: rowKeys(jobId, Object.keys(spec.keyed_limits), cells),
+        }),
+        row: cells,
+      });
       total += 1;
     }
     checkColumns(spec, columns());
@@ -102,11 +110,14 @@ function own(row: Record<string, unknown>, column: string): Json | undefined {
 
 /** @throws {InputError | TemplateError} */
 function checkColumns(spec: JobSpec, columns: string[]): void {
-  if (spec.id_column !== undefined && !columns.includes(spec.id_column)) {
+  const needed = Object.keys(spec.keyed_limits ?? {}).map((column) => [column, 'to limit rows by']);
+  if (spec.id_column !== undefined) needed.unshift([spec.id_column, 'for the item IDs']);
+  for (const [column, purpose] of needed) {
+    if (columns.includes(column!)) continue;
     const known = columns.slice(0, 20).join(', ');
     throw new InputError(
       spec.csv_path,
-      `has no column ${JSON.stringify(spec.id_column)} for the item IDs; its columns are ${known}`,
+      `has no column ${JSON.stringify(column)} ${purpose}; its columns are ${known}`,
     );
   }
   parseTemplate(spec.instruction, columns);

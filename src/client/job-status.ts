@@ -44,6 +44,8 @@ export interface JobStatus extends Counts {
   budget: Budget | null;
   /** ISO 8601: when it is to be over; null where it has no deadline, or it is not known. */
   deadline: string | null;
+  /** What else keeps a row from starting just now, though `max_concurrency` would let it; for people. */
+  waiting_for: string | null;
   output_csv_path: string | null;
   /** Where the job store has the output of a job that has closed, if it is kept there for the caller. */
   stored_output: string | null;
@@ -127,6 +129,7 @@ function ofSummary(summary: JobSummary): JobStatus {
     paused: null,
     budget: null,
     deadline: null,
+    waiting_for: null,
     ...summary,
     state: 'closed',
     running: 0,
@@ -167,6 +170,7 @@ async function ofStore(
     paused: null,
     budget: null,
     deadline: null,
+    waiting_for: null,
     output_csv_path: record?.output_csv_path ?? null,
     stored_output: null,
     output_error: null,

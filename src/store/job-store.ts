@@ -27,6 +27,8 @@ export interface StoredRow {
   item_id: string;
   /** The ID column's cell; empty where there is none. */
   source_id: string;
+  /** Where the job has limits by key: hashes, in the order of the limits. */
+  keys?: string[];
   row: { [column: string]: Json };
 }
 
@@ -118,8 +120,9 @@ export class StoredJob {
     return 'row' in row ? row.row : this.#kept<StoredRow['row']>(row.stored);
   }
 
-  async saveOutcomes(batch: number, header: BatchHeader, outcomes: RowOutcome[]): Promise<void> {
-    await this.#putOnce(batchKey(batch), lines([header, ...outcomes]));
+  /** @returns whether the batch was not there yet. */
+  async saveOutcomes(batch: number, header: BatchHeader, outcomes: RowOutcome[]): Promise<boolean> {
+    return this.#putOnce(batchKey(batch), lines([header, ...outcomes]));
   }
 
   /** Keys of the batches, oldest first. */
@@ -277,8 +280,8 @@ export class StoredJob {
     return this.#blobs.put(this.#prefix + key, value);
   }
 
-  async #putOnce(key: string, value: string): Promise<void> {
-    await this.#blobs.putIfAbsent(this.#prefix + key, value);
+  async #putOnce(key: string, value: string): Promise<boolean> {
+    return this.#blobs.putIfAbsent(this.#prefix + key, value);
   }
 }
 

@@ -22,6 +22,7 @@ import {
   type JobSummary,
   type Outcome,
   clip,
+  ended,
   jobIdProblem,
   verdictOf,
 } from '../job.js';
@@ -55,6 +56,8 @@ import {
 } from './job-state.js';
 import { OutcomeLog } from './outcome-log.js';
 import { QuotaBreaker, quotaPause } from './quota-breaker.js';
+import { PoolGate } from './pool-gate.js';
+import { RateGate } from './rate-gate.js';
 import { Renewal } from './renewal.js';
 import { type Row, RowSource } from './row-source.js';
 import { SampleGate } from './sample.js';
@@ -89,7 +92,7 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
   const carried = continuedFromExecutionRunId === undefined ? undefined : left;
   const spec = carried === undefined ? readSpec(jobId, input) : undefined;
   const job = carried ?? newState(settingsOf(spec!, jobId), workflowInfo().startTime);
-  let window: ItemWindow | undefined;
+  let opened: { items: ItemWindow; rows: RowSource } | undefined;
   let phase: JobProgress['state'] = 'opening';
   let cancelled = false;
   let changed = true;
@@ -100,13 +103,19 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
   const breaker = new QuotaBreaker(job);
   const budget = new BudgetGate(job);
   const sampling = new SampleGate(job);
-  const admission = new Admission(
-    [{ room: (running) => job.settings.max_concurrency - running }, breaker, budget, sampling],
-    onChange,
-  );
   const pause = () => job.paused ?? quotaPause(job, Date.now());
-  const progress = () =>
-    progressOf(jobId, job, { phase, running: window?.size ?? 0, paused: pause() });
+  const pool = new PoolGate(jobId, job, onChange);
+  const concurrency = { room: (running: number) => job.settings.max_concurrency - running };
+  const gates = [concurrency, new RateGate(job), pool, breaker, budget, sampling];
+  const admission = new Admission(gates, onChange);
+  const progress = () => {
+    const running = opened?.items.size ?? 0;
+    const rows = phase === 'running' ? opened?.rows : undefined;
+    const waitsFor = rows === undefined || rows.exhausted ? [] : admission.waitsFor(running);
+    if (rows?.waitsFor !== undefined && running < job.settings.max_concurrency)
+      waitsFor.push(rows.waitsFor);
+    return progressOf(jobId, job, { phase, running, paused: pause(), waitsFor });
+  };
   setHandler(progressQuery, progress);
 
   if (spec !== undefined) await open(jobId, spec, job);
@@ -129,9 +138,12 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
     };
     const items = new ItemWindow(ref, job, {
       onSettled: ({ row_index, item_id, outcome, was }) => {
-        if (!breaker.settled(row_index, item_id, outcome)) {
+        if (breaker.settled(row_index, item_id, outcome)) {
+          rows.putBack([row_index, (outcome.generation ?? 1) + 1, was], item_id);
+        } else {
+          rows.ended(row_index);
           settle(item_id, row_index, deadline.told(outcome));
-        } else rows.putBack([row_index, (outcome.generation ?? 1) + 1, was], item_id);
+        }
       },
       onPutBack: (row, itemId) => {
         breaker.left(row[0]);
@@ -139,7 +151,7 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
       },
       onChange,
     });
-    window = items;
+    opened = { items, rows };
     control.items = new ItemControl(ref, job, items, rows, log, ({ item_id, row_index, again }) =>
       settle(item_id, row_index, cancelledBeforeStart(again)),
     );
@@ -159,6 +171,8 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
       const paused = pause() !== null;
       phase = cancelled ? 'cancelling' : halted ? 'stopping' : paused ? 'paused' : 'running';
       setCurrentDetails(jobDetails(progress(), namespace));
+      const most = halted || paused ? items.size : job.settings.max_concurrency;
+      pool.tell(Math.min(most, job.total - ended(job.counts)), items.size);
       if (cancelled) break;
       if (renewal.due) {
         if (items.starting === 0) {
@@ -185,7 +199,9 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
           admission.started();
           breaker.started(next.row_index);
         }
-        if (!rows.exhausted) admission.wait(items.size);
+        // A pool grants nothing to a job that is paused: it would not be what opens.
+        if (job.quota !== undefined && paused) admission.lookAgain(job.quota.until);
+        else if (!rows.exhausted) admission.wait(items.size);
       }
       if (items.size === 0 && (halted || rows.exhausted)) break;
       await condition(() => changed);
@@ -197,6 +213,8 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
       await condition(() => items.size === 0, CANCEL_TIMEOUT);
       items.abandon(`did not end within ${CANCEL_TIMEOUT} of the cancel request`);
     }
+    // Writing the output may take a while.
+    pool.tell(0, 0);
     await condition(allHandlersFinished);
     phase = 'exporting';
     await log.drain();

@@ -63,6 +63,11 @@ export class ItemControl {
         this.#onSkipped({ ...row, again });
         return { accepted: true };
       }
+      if (this.#rows.isPassedOver(row.row_index)) {
+        this.#rows.drop(row.row_index);
+        this.#onSkipped(row);
+        return { accepted: true };
+      }
       if (this.#hasEnded(row)) return refused(`${named(itemId)} has ended already`, '/item_id');
       const { skipped } = this.#job;
       if (skipped.length >= MAX_SKIPPED) {
@@ -104,6 +109,7 @@ export class ItemControl {
 
   /** Of a row that neither runs nor waits to be started again. */
   #hasEnded({ row_index }: Row): boolean {
+    if (this.#rows.isPassedOver(row_index)) return false;
     return row_index < this.#job.next_row || this.#job.skipped.includes(row_index);
   }
 

@@ -2,6 +2,7 @@ import type { UpdateDefinition } from '@temporalio/common';
 import { condition, setHandler } from '@temporalio/workflow';
 import { RequestRefused, readChange, readItemId, readReason } from '../control-message.js';
 import type { ControlAnswer, SettingsChange } from '../job.js';
+import { livenessProblem } from '../liveness.js';
 import {
   cancelItemUpdate,
   pauseUpdate,
@@ -15,6 +16,7 @@ import { budgetProblem } from '../spec.js';
 import { type ItemControl, OVER } from './item-control.js';
 import { type JobState, startsNoMore } from './job-state.js';
 import { endQuotaPause } from './quota-breaker.js';
+import { changeRate } from './rate-gate.js';
 import { intolerable } from './tolerance.js';
 
 type Messages = unknown[];
@@ -48,8 +50,10 @@ export class JobControl {
       setUpdate,
       (messages) => {
         this.#mustRun();
-        const problem = budgetProblem(readChange(messages), this.#job.settings.tells);
+        const change = readChange(messages);
+        const problem = budgetProblem(change, this.#job.settings.tells);
         if (problem !== undefined) throw new RequestRefused(problem);
+        this.#mustLeaveHeartbeats(change);
       },
       (messages) => this.#set(readChange(messages)),
     );
@@ -79,6 +83,14 @@ export class JobControl {
     if (why !== null) throw new RequestRefused(why);
   }
 
+  /** Rows that may take longer must not get more heartbeats than the server takes. */
+  #mustLeaveHeartbeats({ max_runtime_seconds }: SettingsChange): void {
+    const { agent, limits } = this.#job.settings;
+    if (max_runtime_seconds === undefined) return;
+    const problem = livenessProblem(agent.kind, { ...limits, max_runtime_seconds });
+    if (problem !== undefined) throw new RequestRefused(problem);
+  }
+
   #stop(messages: Messages): ControlAnswer {
     return this.#grant((job) => {
       job.stop_reason ??= readReason(messages, 'stop requested');
@@ -87,6 +99,7 @@ export class JobControl {
 
   #set({
     max_runtime_seconds,
+    rate,
     max_cost_usd,
     max_tokens,
     ...others
@@ -100,6 +113,7 @@ export class JobControl {
       }
       if (max_cost_usd !== undefined) settings.budget = { ...settings.budget, max_cost_usd };
       if (max_tokens !== undefined) settings.budget = { ...settings.budget, max_tokens };
+      if (rate !== undefined) changeRate(job, rate, Date.now());
       job.halt_reason = intolerable(job, settings);
     });
   }

@@ -22,6 +22,7 @@ export function jobDetails(progress: JobProgress, namespace: string): string {
     ({ of, spent: amount, max }) => `${spentText(of, amount)} of ${spentText(of, max)}`,
   );
   if (spent.length > 0) lines.push('', `Spent: ${spent.join(', ')}`);
+  if (progress.waiting_for !== null) lines.push('', `Waiting for: ${escape(progress.waiting_for)}`);
   if (progress.paused !== null) lines.push('', pauseText(progress.paused));
   if (progress.stop_reason !== null) lines.push('', `Stopping: ${escape(progress.stop_reason)}`);
   if (progress.halt_reason !== null) lines.push('', `Halted: ${escape(progress.halt_reason)}`);
