@@ -30,6 +30,8 @@ interface OpenedInput {
   search_attributes: boolean;
   /** Where the output will be, if it is kept in the store. */
   stored_output?: string;
+  /** Workers of the job encrypt: what is not encrypted, as workflow IDs, must have no cell. */
+  encrypted?: true;
 }
 
 /** Run by the workflow's own task queue. */

@@ -4,9 +4,9 @@ import { ApplicationFailure } from '@temporalio/common';
 import { outputKey } from '../job.js';
 import {
   INVALID_INPUT_FAILURE,
-  itemWorkflowId,
   jobIdAttribute,
   verdictAttribute,
+  workflowIdOf,
 } from '../messages.js';
 import type { Metrics } from '../metrics.js';
 import { type OutcomeOf, exportRows, outputText } from '../output/export.js';
@@ -34,10 +34,11 @@ export function createControlActivities(deps: {
 
   async function executionsOf({ items, ...ref }: ItemsInFlight) {
     const rows = items.map(([row]) => row);
-    const stored = await rowsOf(await jobs.stored(ref), rows);
+    const { stored, record } = await jobs.open(ref);
+    const rowsOfItems = await rowsOf(stored, rows);
     return items.map(([row_index, runId, generation], n) => {
-      const { item_id } = stored[n]!;
-      const workflowId = itemWorkflowId(ref.job_id, item_id, generation);
+      const { item_id } = rowsOfItems[n]!;
+      const workflowId = workflowIdOf(record, { item_id, row_index, generation });
       return { row_index, item_id, workflowId, runId };
     });
   }
@@ -50,7 +51,7 @@ export function createControlActivities(deps: {
       try {
         const store_id = await store.blobs.id();
         const stored = store.job(job_id);
-        const { total, output_csv_path } = await snapshotInput(stored, spec);
+        const { total, output_csv_path, encrypted } = await snapshotInput(stored, spec);
         return {
           store_id,
           total,
@@ -58,6 +59,7 @@ export function createControlActivities(deps: {
           ...(spec.input_key !== undefined && {
             stored_output: stored.locate(outputKey(output_csv_path)),
           }),
+          ...(encrypted && { encrypted }),
         };
       } catch (error) {
         if (!(error instanceof InvalidInput)) throw error;

@@ -94,6 +94,7 @@ export async function snapshotInput(stored: StoredJob, spec: JobSpec): Promise<J
     spec,
     output_csv_path: settingsOf(spec, stored.jobId).output_csv_path,
     ...checked,
+    ...(stored.encrypts && { encrypted: true }),
     created_at: new Date().toISOString(),
   };
   await stored.saveRecord(record);

@@ -12,7 +12,7 @@ import type { Told } from '../agent/presets/program.js';
 import type { RunningAgent } from '../agent/running-agent.js';
 import { Workplace } from '../agent/workplace.js';
 import { type Json, type ProcessAgent, clip, isProcess } from '../job.js';
-import { itemWorkflowId } from '../messages.js';
+import { workflowIdOf } from '../messages.js';
 import type { Metrics } from '../metrics.js';
 import { deliver } from '../report/delivery.js';
 import type { ReportEndpoint } from '../report/endpoint.js';
@@ -232,7 +232,7 @@ function reportsOf(
   run: AgentRun,
   job: OpenJob,
 ): RunReports {
-  const handle = client.workflow.getHandle(itemWorkflowId(run.job_id, run.item_id, run.generation));
+  const handle = client.workflow.getHandle(workflowIdOf(job.record, run));
   const { job_id, item_id } = run;
   const send: SendReport = (report, giveUp) => deliver(handle, report, giveUp);
   return new RunReports(

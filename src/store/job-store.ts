@@ -19,6 +19,8 @@ export interface JobRecord {
   total: number;
   /** From what every row starts, where each has a worktree. */
   isolation?: FixedCommit;
+  /** Begun by workers that encrypt: its items' workflows are named by row number. */
+  encrypted?: true;
   created_at: string;
 }
 
@@ -86,6 +88,11 @@ export class StoredJob {
     this.#blobs = blobs;
     this.jobId = jobId;
     this.#prefix = `jobs/${jobId}/`;
+  }
+
+  /** Whether what is kept is encrypted. */
+  get encrypts(): boolean {
+    return this.#blobs.encrypts;
   }
 
   async record(): Promise<JobRecord | undefined> {
