@@ -37,6 +37,7 @@ import {
 } from './client/job-items.js';
 import { JobNotFound, type JobStatus, jobStatus } from './client/job-status.js';
 import { reportTo } from './client/report-to.js';
+import { type Projection, projection } from './client/projection.js';
 import { unpolledQueues } from './client/task-queues.js';
 import {
   encryptionKeys,
@@ -91,6 +92,7 @@ export type * from './job.js';
 export type { OwnActivityInput } from './activities/contract.js';
 export type { ExternalTask, ItemResult, ItemSummary } from './client/job-items.js';
 export { JobNotFound, type JobStatus } from './client/job-status.js';
+export type { Projection } from './client/projection.js';
 export { Undecodable } from './client/decoded.js';
 export { ConfigError } from './config.js';
 export { StoreError } from './store/blob-store.js';
@@ -406,6 +408,11 @@ export class JobHandle {
    */
   async status(): Promise<JobStatus> {
     return jobStatus(this.#client, this.#stored);
+  }
+
+  /** What the rows that are left would take, if they were as those that have ended: after a sample, above all. */
+  async projection(): Promise<Projection> {
+    return projection(this.#client, await this.status());
   }
 
   /**

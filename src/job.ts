@@ -68,6 +68,14 @@ export interface AgentSurroundings {
    * its preset needs. `NAME`, or `PREFIX_*`.
    */
   pass_env?: string[] | undefined;
+  /**
+   * A pattern in RE2 syntax. An agent that ends without a report and with a match in the end of its output
+   * has met a limit of what it uses, as those have of which a preset tells so. A group named `reset` is when
+   * the limit ends: seconds, a duration, or a time.
+   */
+  quota_pattern?: string | undefined;
+  /** The same of an agent that exits with this code. Where both are given, either counts. */
+  quota_exit_code?: number | undefined;
 }
 
 /** What a user asks for: the input of the `agentJob` workflow. Paths are absolute. */
@@ -112,6 +120,20 @@ export interface JobSpec {
   max_runtime_seconds?: number | undefined;
   /** Tries of an item before it is failed; what another try would meet again is not tried. Default: 1. */
   max_attempts?: number | undefined;
+  /**
+   * What the agents may cost together, in US dollars: the job stops before it is spent, as far as what
+   * rows have cost so far tells. For agents that tell it: the preset `claude`. Default: any amount.
+   */
+  max_cost_usd?: number | undefined;
+  /** The same in tokens, in and out, those from a cache included; for presets. Default: any number. */
+  max_tokens?: number | undefined;
+  /** So many rows first, those at the head of the input: the job is then paused until it is resumed. Default: none. */
+  sample?: number | undefined;
+  /**
+   * ISO 8601: when the job is to be over. Then no more rows start, agents that run are ended, and their rows
+   * are `cancelled`. Default: never.
+   */
+  deadline?: string | undefined;
   /** Failed rows beyond which the job halts: 0 halts it at the first. Default: any number is tolerated. */
   tolerated_failures?: number | undefined;
   /**
@@ -166,6 +188,18 @@ export type AgentRoute =
   | { kind: 'external' }
   | { kind: 'activity'; activity: string; task_queue: string };
 
+/** What a job may spend; as in {@link JobSpec}. */
+export interface Budget {
+  max_cost_usd?: number;
+  max_tokens?: number;
+}
+
+/** What an agent tells of its usage: its tokens, or its tokens and what they cost. */
+export type Telling = 'tokens' | 'cost';
+
+/** What the known agents tell. */
+export const PRESET_TELLS: Record<Preset, Telling> = { codex: 'tokens', claude: 'cost' };
+
 /** Limits of one item, with every default filled in. */
 export interface ItemLimits {
   max_runtime_seconds: number;
@@ -185,6 +219,12 @@ export interface JobSettings {
   csv_path: string;
   output_csv_path: string;
   max_concurrency: number;
+  budget?: Budget;
+  deadline?: string;
+  /** Absent once the job has been paused for it. */
+  sample?: number;
+  /** What the agents tell of their usage; absent where nothing. */
+  tells?: Telling;
   rate?: string;
   keyed_limits?: { [column: string]: number };
   pool?: Pool;
@@ -255,8 +295,16 @@ export type Outcome =
       /** What was behind it, where the agent's output tells. */
       failure_class?: FailureClass;
       last_error: string;
+      /** Set where its job puts the row back: no row has failed with it in the end. */
+      quota?: QuotaEnd;
     } & OutcomeCommon)
   | ({ status: 'cancelled'; last_error: string } & OutcomeCommon);
+
+/** An agent has met a limit of what it uses, which says nothing of its row. */
+export interface QuotaEnd {
+  /** ISO 8601: when the limit ends, as it has said. */
+  resets_at?: string;
+}
 
 export interface OutcomeCommon {
   attempt_count: number;
@@ -265,7 +313,7 @@ export interface OutcomeCommon {
   refused_reports?: number;
   /** What the attempts cost, where the agent tells; those lost with their worker are not known. */
   usage?: AttemptUsage[];
-  /** Set by the job from 2 on: how often the item has been started, by retries of an operator's. */
+  /** Set by the job from 2 on: how often the item has been started, by retries of an operator's or after quota ends. */
   generation?: number;
 }
 
@@ -282,6 +330,11 @@ export interface Usage {
 
 /** The usage of one attempt, of all its runs together. */
 export type AttemptUsage = { attempt: number } & Usage;
+
+/** All tokens, as a budget counts them. */
+export function tokensOf({ input_tokens, output_tokens }: Usage): number {
+  return input_tokens + output_tokens;
+}
 
 /** The sum of two usages; a price where either has one. */
 export function addUsage(a: Usage, b: Usage): Usage {
@@ -316,12 +369,20 @@ export interface Pause {
   since: string;
   /** ISO 8601; null where only a person ends it. */
   until: string | null;
+  /** The rows of a sample have ended: whether to go on is for a person to say. */
+  sample?: true;
 }
 
 /** What can be changed of a job that runs; what is not named stays as it is. */
 export interface SettingsChange {
   /** Items in flight at once, 1–1000. */
   max_concurrency?: number | undefined;
+  /** As in {@link JobSpec}. What was spent before counts. A job that stops for it goes on if there is some left now. */
+  max_cost_usd?: number | undefined;
+  /** As in {@link JobSpec}. */
+  max_tokens?: number | undefined;
+  /** As in {@link JobSpec}. */
+  deadline?: string | undefined;
   /** As in {@link JobSpec}; `off` ends it. What has started before counts. */
   rate?: string | undefined;
   /** Seconds one agent may run: of rows that start from then on. */
@@ -348,8 +409,10 @@ export interface FailureSample {
 
 /** What the `progress` query answers. */
 export interface JobProgress extends Counts {
-  /** Of the rows that have ended; null where no agent has told. */
+  /** Of the rows that have ended, and of those that were put back; null where no agent has told. */
   usage: Usage | null;
+  /** What it may spend; null where that is not limited. */
+  budget: Budget | null;
   job_id: string;
   state: 'opening' | 'running' | 'paused' | 'stopping' | 'cancelling' | 'exporting' | 'closed';
   total: number;
@@ -368,13 +431,15 @@ export interface JobProgress extends Counts {
   /** Set where more rows have failed than are tolerated: no more are started. */
   halt_reason: string | null;
   last_failures: FailureSample[];
+  /** ISO 8601: when it is to be over; null where it has no deadline. */
+  deadline: string | null;
   output_csv_path: string;
   started_at: string;
 }
 
 /** What the job's workflow returns (as failure details where the verdict is `failed`). */
 export interface JobSummary extends Counts {
-  /** Of the rows that have ended; null where no agent has told. */
+  /** Of the rows that have ended, and of those that were put back; null where no agent has told. */
   usage: Usage | null;
   job_id: string;
   verdict: Verdict;
@@ -496,12 +561,14 @@ export function verdictOf(job: {
   cancelled: boolean;
   /** More rows have failed than are tolerated. */
   halted: boolean;
+  /** Its deadline has ended agents. */
+  cutOff?: boolean;
 }): Verdict {
   const { counts, total } = job;
   const pending = total - ended(counts);
   if (job.cancelled && (pending > 0 || counts.cancelled > 0)) return 'cancelled';
   if (job.halted || (counts.completed === 0 && counts.failed > 0)) return 'failed';
-  if (pending > 0) return 'stopped';
+  if (pending > 0 || job.cutOff === true) return 'stopped';
   if (counts.completed === total) return 'succeeded';
   return 'partial';
 }

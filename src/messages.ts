@@ -90,6 +90,11 @@ export const SUMMARY_MEMO = 'summary';
 export const INVALID_INPUT_FAILURE = 'InvalidInput';
 /** The type of failure of a job whose verdict is `failed`; its details are the summary. */
 export const JOB_FAILED_FAILURE = 'JobFailed';
+/**
+ * The type of failure of an item whose agent has met a limit: its job starts the row again, as another
+ * generation.
+ */
+export const PUT_BACK_FAILURE = 'put_back';
 /** The type of failure of a request to a job that cannot be read, or not be granted any more. */
 export const REQUEST_REFUSED_FAILURE = 'RequestRefused';
 /** An agent that is lost with its worker, or a worker that is told to go, is not the agent's failure. */

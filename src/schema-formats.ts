@@ -34,6 +34,14 @@ export function compilePattern(pattern: string): RE2JS {
   return compiled;
 }
 
+/** Says why {@link compilePattern} did not take a pattern. */
+export function notLinear(pattern: string, { message }: Error): string {
+  return (
+    `${JSON.stringify(pattern)} is not a pattern that can be matched in linear time ` +
+    `(RE2 syntax: no look-around, no back-references): ${message}`
+  );
+}
+
 // The table itself cannot be added to: in the workflow sandbox it is shared, and frozen. What stands
 // behind it is asked for the names that it does not have.
 Object.setPrototypeOf(

@@ -9,7 +9,7 @@
 import { type OutputUnit, type Schema, dereference, validate } from '@cfworker/json-schema';
 import type { Json, ReportError } from './job.js';
 import { TooMuchWork, metered, startBudget, uniqueItemsMeter } from './schema-budget.js';
-import { CHECKED_FORMATS, PATTERN_FORMAT, compilePattern } from './schema-formats.js';
+import { CHECKED_FORMATS, PATTERN_FORMAT, compilePattern, notLinear } from './schema-formats.js';
 import { HOLDERS, constrains, isObject, valueProblem } from './schema-keywords.js';
 
 /** A schema cannot be used. The message begins with the place in the schema: `.properties.a: …`. */
@@ -104,10 +104,7 @@ function patternFormat(pattern: string, at: string): string {
   try {
     compilePattern(pattern);
   } catch (error) {
-    throw new SchemaError(
-      `${at}: ${JSON.stringify(pattern)} is not a pattern that can be matched in linear time ` +
-        `(RE2 syntax: no look-around, no back-references): ${(error as Error).message}`,
-    );
+    throw new SchemaError(`${at}: ${notLinear(pattern, error as Error)}`);
   }
   return PATTERN_FORMAT + pattern;
 }

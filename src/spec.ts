@@ -10,6 +10,7 @@ import {
   type JobSettings,
   type JobSpec,
   type SettingsChange,
+  type Telling,
   DEFAULT_LIMITS,
   DEFAULT_MAX_CONCURRENCY,
   ISOLATIONS,
@@ -19,9 +20,11 @@ import {
   MAX_RESULT_BYTES,
   MAX_SCHEMA_BYTES,
   PRESETS,
+  PRESET_TELLS,
   defaultOutputPath,
   isProcess,
 } from './job.js';
+import { compilePattern, notLinear } from './schema-formats.js';
 import { NO_RATE, RATE_PATTERN } from './rate.js';
 import { livenessProblem } from './liveness.js';
 import { SchemaError, compileSchema } from './schema.js';
@@ -51,6 +54,8 @@ const surroundings = {
   pass_env: z
     .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*\*?$/, 'must be NAME or PREFIX_*'))
     .optional(),
+  quota_pattern: z.string().superRefine(checkPattern).optional(),
+  quota_exit_code: z.int().min(1).max(255).optional(),
 };
 const command = z.strictObject({
   command: z
@@ -72,6 +77,12 @@ const activity = z.strictObject({ activity: text, task_queue: text });
 /** Settings that can also be changed while the job runs. */
 const changeable = {
   max_concurrency: z.int().min(1).max(MAX_CONCURRENCY).optional(),
+  max_cost_usd: z.number().positive().max(1e9).optional(),
+  max_tokens: z.int().min(1).optional(),
+  deadline: z.iso
+    .datetime({ offset: true, error: 'must be a time with its zone, as 2026-11-26T18:00:00Z' })
+    .refine((time) => Date.parse(time) > Date.now(), { message: 'has passed already' })
+    .optional(),
   rate: z
     .string()
     .refine((rate) => rate === NO_RATE || RATE_PATTERN.test(rate), {
@@ -134,6 +145,7 @@ const spec = z.strictObject({
   output_csv_path: absolutePath.regex(/\.(csv|jsonl)$/i, 'must end in .csv or .jsonl').optional(),
   overwrite: z.boolean().optional(),
   output_schema: z.union([z.record(z.string(), z.json()), z.boolean()]).optional(),
+  sample: z.int().min(1).optional(),
   max_attempts: z.int().min(1).max(100).optional(),
   idle_seconds: seconds(1, 7 * 86_400).optional(),
   heartbeat_seconds: seconds(1, 7 * 86_400).optional(),
@@ -149,7 +161,9 @@ const spec = z.strictObject({
 export function parseSpec(input: unknown): JobSpec {
   const parsed = read(spec, input);
   checkSchema(parsed.output_schema);
-  const problem = livenessProblem(routeOf(parsed.agent).kind, limitsOf(parsed));
+  const problem =
+    budgetProblem(parsed, tellingOf(parsed.agent)) ??
+    livenessProblem(routeOf(parsed.agent).kind, limitsOf(parsed));
   if (problem !== undefined) throw new SpecError([problem]);
   return parsed;
 }
@@ -160,6 +174,28 @@ export function parseSpec(input: unknown): JobSpec {
  */
 export function parseChange(input: unknown): SettingsChange {
   return read(change, input);
+}
+
+/** @returns why a budget could not be kept, with the field. @param tells what the agents tell; undefined: nothing. */
+export function budgetProblem(
+  { max_cost_usd, max_tokens }: SettingsChange,
+  tells: Telling | undefined,
+): string | undefined {
+  if (max_cost_usd !== undefined && tells !== 'cost') {
+    const instead = tells === 'tokens' ? 'Codex tells its tokens: give max_tokens' : TELL;
+    return `max_cost_usd: what its agents cost is not known to the job. ${instead}`;
+  }
+  if (max_tokens !== undefined && tells === undefined) {
+    return `max_tokens: what its agents use is not known to the job. ${TELL}`;
+  }
+  return undefined;
+}
+
+const TELL =
+  'Codex (the preset codex) tells its tokens, Claude Code (claude) its tokens and their cost; others tell neither';
+
+function tellingOf(agent: AgentSpec): Telling | undefined {
+  return 'preset' in agent ? PRESET_TELLS[agent.preset] : undefined;
 }
 
 function read<T>(schema: z.ZodType<T>, input: unknown): T {
@@ -174,6 +210,21 @@ function read<T>(schema: z.ZodType<T>, input: unknown): T {
   } catch (error) {
     if (error instanceof RangeError) throw new SpecError(['the spec is nested too deeply']);
     throw error;
+  }
+}
+
+function checkPattern(pattern: string, context: z.RefinementCtx): void {
+  const problem = patternProblem(pattern);
+  if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+}
+
+/** @returns why the pattern cannot be used. */
+function patternProblem(pattern: string): string | undefined {
+  try {
+    if (!compilePattern(pattern).matcher('').find()) return undefined;
+    return 'also matches no output at all, and so every end';
+  } catch (error) {
+    return notLinear(pattern, error as Error);
   }
 }
 
@@ -195,11 +246,21 @@ function checkSchema(schema: JobSpec['output_schema']): void {
 
 /** The settings that the workflows run by: the spec with every default filled in. */
 export function settingsOf(spec: JobSpec, jobId: string): JobSettings {
+  const { max_cost_usd, max_tokens } = spec;
+  const tells = tellingOf(spec.agent);
+  const budget = {
+    ...(max_cost_usd !== undefined && { max_cost_usd }),
+    ...(max_tokens !== undefined && { max_tokens }),
+  };
   const { rate, keyed_limits, pool, tolerated_failures, tolerated_failure_percentage } = spec;
   return {
     csv_path: spec.csv_path,
     output_csv_path: spec.output_csv_path ?? defaultOutputPath(spec.csv_path, jobId),
     max_concurrency: spec.max_concurrency ?? DEFAULT_MAX_CONCURRENCY,
+    ...(Object.keys(budget).length > 0 && { budget }),
+    ...(tells !== undefined && { tells }),
+    ...(spec.deadline !== undefined && { deadline: spec.deadline }),
+    ...(spec.sample !== undefined && { sample: spec.sample }),
     ...(rate !== undefined && rate !== NO_RATE && { rate }),
     ...(keyed_limits !== undefined && { keyed_limits }),
     ...(pool !== undefined && { pool }),

@@ -123,6 +123,17 @@ describe('around continuing as new', { concurrency: 4 }, () => {
   }
 });
 
+it('a cancel right after that of an item that was not started keeps its outcome', async () => {
+  const [job] = await startJob('right-after', 60);
+  await until('some run', async () => (await job.status()).running === SLOTS);
+  await job.cancelItem('r059');
+  await job.cancel();
+  const summary = await job.result();
+  assert.equal(summary.verdict, 'cancelled');
+  const rows = await readOutput(summary.output_csv_path);
+  assert.equal(rows[59]!['last_error'], 'cancelled before it was started');
+});
+
 it('a cancel ends the agents also while nothing can be saved', async () => {
   const taskQueue = `${site.taskQueue}-unsaved`;
   await site.worker({ taskQueue, concurrency: 2 * SLOTS });

@@ -10,6 +10,7 @@ import type {
   JobSummary,
   Json,
   Outcome,
+  QuotaEnd,
   RowOutcome,
   Usage,
 } from '../job.js';
@@ -67,11 +68,18 @@ export interface ControlActivities {
   exportResults(job: JobRef & { summary: JobSummary }): Promise<string | null>;
 }
 
+/**
+ * An item that has started, by row and first run ID; from its second generation on with that, and with what its
+ * row was counted as before, if that was anything.
+ */
+export type ItemInFlight = [
+  row_index: number,
+  run_id: string,
+  generation?: number,
+  was?: Outcome['status'],
+];
 /** An item's ID; where the job has limits by key, also the keys of its row, in the order of the limits. */
 export type ListedItem = string | [item_id: string, ...keys: string[]];
-
-/** An item that has started, by row and first run ID; the generation from the second on. */
-export type ItemInFlight = [row_index: number, run_id: string, generation?: number];
 
 export interface ItemsInFlight extends JobRef {
   items: ItemInFlight[];
@@ -122,6 +130,8 @@ export type AgentEnd = {
   /** What the agent's output tells. */
   usage?: Usage;
   failure_class?: FailureClass;
+  /** Set where it has met a limit, and has not reported. */
+  quota?: QuotaEnd;
   /** Key of what it changed in its worktree, where it worked in one and changed something. */
   patch?: string;
 } & (

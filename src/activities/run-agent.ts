@@ -6,7 +6,10 @@ import { endProcesses, marked } from '../agent/end-processes.js';
 import { GitError } from '../agent/git.js';
 import type { CodexHosts } from '../agent/codex-host/codex-hosts.js';
 import type { Guard } from '../agent/guard.js';
+import { quotaFailure } from '../agent/quota-end.js';
 import type { RunNotes } from '../agent/leftovers.js';
+import type { Told } from '../agent/presets/program.js';
+import type { RunningAgent } from '../agent/running-agent.js';
 import { Workplace } from '../agent/workplace.js';
 import { type Json, type ProcessAgent, clip, isProcess } from '../job.js';
 import { workflowIdOf } from '../messages.js';
@@ -124,25 +127,35 @@ async function inWorkplace(own: Run): Promise<AgentEnd> {
 async function agentEnd(own: Run, cwd: string): Promise<AgentEnd> {
   const { host, reports, log } = own;
   const started = await start(own, cwd);
-  const { agent, told } = started;
+  const { agent, told: telling } = started;
   log.add('agent', agent.output);
   const why = await toItsEnd(own, started);
   const undelivered = await reports.finish(host.drained);
   const patch = await savePatch(own);
   if (!reports.reported) giveBack(why);
-  const { message, usage, failure_class } = told?.() ?? {};
-  return {
-    ...(why === 'timed_out' || why === 'idle' || why === 'exhausted'
+  const told = telling?.() ?? {};
+  const { message, usage, failure_class } = told;
+  const how =
+    why === 'timed_out' || why === 'idle' || why === 'exhausted'
       ? { kind: why }
-      : { kind: 'exited', ...(await agent.exited) }),
+      : await exited(own, agent, told);
+  return {
     last_line: clip(oneLine(message) || agent.lastLine(), MAX_LINE_CHARS),
     ...(usage && { usage }),
     ...(failure_class && { failure_class }),
+    ...how,
     ...(reports.refused > 0 && { refused_reports: reports.refused }),
     ...(undelivered && { undelivered_report: undelivered }),
     ...(reports.lastRefusal !== undefined && { refused_report: clip(reports.lastRefusal) }),
     ...(patch !== undefined && { patch }),
   };
+}
+
+/** How an agent has ended of its own, and whether it was for a limit: one that was ended may have met any before. */
+async function exited({ agent, reports }: Run, { output, exited: end }: RunningAgent, told: Told) {
+  const exit = await end;
+  const quota = reports.reported ? undefined : quotaFailure(agent, exit, output, told, Date.now());
+  return { kind: 'exited' as const, ...exit, ...quota };
 }
 
 /** Waits for the end of an agent, or ends it; what it has started is gone then, too. */

@@ -12,13 +12,15 @@ export const EXIT = {
   failed: 3,
   /** The verdict is stopped or cancelled. */
   stopped: 4,
+  /** A sample has ended, and nobody has said whether to go on. */
+  paused: 5,
   /** Ctrl-C; the job goes on. */
   interrupted: 130,
 } as const;
 
 export const EXIT_CODES_HELP = `
 Exit codes: 0 succeeded; 1 unexpected error; 2 invalid usage or input, nothing started;
-3 failed or partial; 4 stopped or cancelled; 130 interrupted while the job goes on.`;
+3 failed or partial; 4 stopped or cancelled; 5 paused after its sample; 130 interrupted while the job goes on.`;
 
 /** What the user asked for cannot be done as asked. The message says what to change. */
 export class UsageError extends Error {

@@ -9,13 +9,15 @@ import { type Attended, WorkerNotice } from './worker-notice.js';
 interface Followed extends Attended {
   /** Rows, known before the job has opened its input. */
   total?: number;
+  /** What ends the following before the job does. */
+  until?: (status: JobStatus) => boolean;
 }
 
 /**
  * Shows how a job goes on until it has closed, also while the server is away for a time.
  * @param interruption what ends the following, and not the job.
  * @param view where it is shown; it is closed at the end.
- * @returns the closed job's status.
+ * @returns the closed job's status, or the one that ended the following.
  * @throws {Interrupted}; {@link JobNotFound}.
  */
 export async function follow(
@@ -33,6 +35,7 @@ export async function follow(
     for await (const status of jobStatuses(jobs, jobId, onAway)) {
       last = status;
       if (hasEnded(status)) continue;
+      if (followed.until?.(status) === true) return status;
       view.show({ ...status, total: status.total || (followed.total ?? 0) });
       await notice.observe(status);
     }

@@ -7,6 +7,7 @@ import { literally } from '../input/template.js';
 import type { Isolation } from '../job.js';
 import { SpecError, parseSpec } from '../spec.js';
 import { UsageError } from './errors.js';
+import { readDeadline } from './read-deadline.js';
 
 export interface SpecOptions {
   instruction?: string;
@@ -20,6 +21,10 @@ export interface SpecOptions {
   poolSize?: number;
   limit?: { [column: string]: number };
   maxRuntimeSeconds?: number;
+  maxCostUsd?: number;
+  maxTokens?: number;
+  sample?: number;
+  deadline?: string;
   idleSeconds?: number;
   heartbeatSeconds?: number;
   maxAttempts?: number;
@@ -34,6 +39,8 @@ export interface SpecOptions {
   isolate?: Isolation;
   setup?: string;
   teardown?: string;
+  quotaPattern?: string;
+  quotaExitCode?: number;
 }
 
 /**
@@ -63,6 +70,10 @@ export async function readSpec(
     keyed_limits: options.limit,
     pool: poolOf(options),
     max_runtime_seconds: options.maxRuntimeSeconds,
+    max_cost_usd: options.maxCostUsd,
+    max_tokens: options.maxTokens,
+    sample: options.sample,
+    deadline: options.deadline === undefined ? undefined : await readDeadline(options.deadline),
     idle_seconds: options.idleSeconds,
     heartbeat_seconds: options.heartbeatSeconds,
     max_attempts: options.maxAttempts,
@@ -116,11 +127,12 @@ async function readText(file: string, option: string): Promise<string> {
 
 function agentOf(command: string[], options: SpecOptions): JobSpec['agent'] {
   const { agent, external, workdir, passEnv, isolate, setup, teardown } = options;
+  const { quotaPattern, quotaExitCode } = options;
   if (external) {
-    const ofProcesses = [workdir, passEnv, isolate, setup, teardown];
+    const ofProcesses = [workdir, passEnv, isolate, setup, teardown, quotaPattern, quotaExitCode];
     if (command.length > 0 || ofProcesses.some((option) => option !== undefined)) {
       throw new UsageError(
-        'with --external somebody else works on the rows: give no command and none of --workdir, --isolate, --setup, --teardown, --pass-env',
+        'with --external somebody else works on the rows: give no command and none of --workdir, --isolate, --setup, --teardown, --pass-env, --quota-pattern, --quota-exit-code',
       );
     }
     return { external: true };
@@ -132,6 +144,8 @@ function agentOf(command: string[], options: SpecOptions): JobSpec['agent'] {
     ...(setup !== undefined && { setup }),
     ...(teardown !== undefined && { teardown }),
     ...(passEnv !== undefined && { pass_env: passEnv }),
+    ...(quotaPattern !== undefined && { quota_pattern: quotaPattern }),
+    ...(quotaExitCode !== undefined && { quota_exit_code: quotaExitCode }),
   };
   if (agent !== undefined) {
     return { preset: agent, ...(command.length > 0 && { args: command }), ...surroundings };
@@ -166,8 +180,8 @@ function parse(given: unknown): JobSpec {
     if (!(error instanceof SpecError)) throw error;
     const problems = error.problems.map((problem) =>
       problem.replace(
-        /^[a-z_]+/,
-        (field) => OPTION_NAMES[field] ?? `--${field.replaceAll('_', '-')}`,
+        /^(?:agent\.(?=quota_))?([a-z_]+)/,
+        (_, field: string) => OPTION_NAMES[field] ?? `--${field.replaceAll('_', '-')}`,
       ),
     );
     throw new UsageError(problems.join('\n'));

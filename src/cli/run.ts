@@ -13,8 +13,8 @@ import {
   PRESETS,
   defaultOutputPath,
 } from '../job.js';
+import { EXIT, EXIT_CODES_HELP, UsageError, exitCodeOf } from './errors.js';
 import { columnLimit, jobId, number, storeOption } from './arguments.js';
-import { EXIT_CODES_HELP, UsageError, exitCodeOf } from './errors.js';
 import { answer, answerJson, note } from './output.js';
 import type { SpecOptions } from './read-spec.js';
 import type { Connected } from './server.js';
@@ -25,6 +25,7 @@ interface RunOptions extends SpecOptions {
   detach?: true;
   json?: true;
   local?: true;
+  yes?: true;
 }
 
 const EXAMPLES = `
@@ -88,6 +89,28 @@ export function addRun(program: Command): void {
       number,
     )
     .option(
+      '--max-cost-usd <x>',
+      'what the agents may cost together; --agent claude tells what they do (default: any amount)',
+      number,
+    )
+    .option(
+      '--max-tokens <n>',
+      'tokens that the agents may use together; with --agent codex or claude (default: any number)',
+      number,
+    )
+    .option(
+      '--deadline <time>',
+      'when the job is to be over: 2h, 18:00, or an ISO time; agents that still run are ended (default: never)',
+    )
+    .option(
+      '--sample <n>',
+      'run so many rows first, say what the others would take, and ask whether to go on',
+      number,
+    )
+    .addOption(
+      new Option('--yes', 'go on after the sample without being asked').conflicts('detach'),
+    )
+    .option(
       '--idle-seconds <s>',
       'end an agent that prints nothing and calls nothing for so long (default: do not look)',
       number,
@@ -145,6 +168,11 @@ export function addRun(program: Command): void {
       '--pass-env <name...>',
       'variables that the agent gets of its worker’s environment, beside the ordinary ones; NAME or PREFIX_*',
     )
+    .option(
+      '--quota-pattern <regex>',
+      'an agent that ends without a report and with a match (RE2) in the end of its output has met a limit: the job pauses and puts the row back; a group (?<reset>…) is when the limit ends. Codex and Claude Code need none',
+    )
+    .option('--quota-exit-code <n>', 'the same of an agent that exits with this code', number)
     .option('--external', 'no command: somebody else works, and reports in time')
     .option('--overwrite', 'replace an output that is not this job’s (default: refuse)')
     .option('--local', 'start dev server and worker in the background where there is none')
@@ -217,24 +245,36 @@ async function runToEnd(
 ): Promise<void> {
   const { follow } = await import('./follow.js');
   const { Interruption } = await import('./interruption.js');
-  const { answerEnd } = await import('./job-report.js');
-  const interruption = new Interruption(id);
+  const { answerEnd, jobAnswer } = await import('./job-report.js');
+  const { decide, howToGoOn, isSampled } = await import('./sample.js');
   const { jobs } = site;
+  const interruption = new Interruption(id);
   await jobs.start(spec, { jobId: id });
+  const job = jobs.job(id);
   const url = site.link(id);
   note(`Job ${id}: ${rows(total)}`);
   if (url !== undefined) note(url);
-  const status = await follow(jobs, id, interruption, {
+  const followed = {
     agent: spec.agent,
     total,
     ...(options.local && {
-      onUnattended: async (say) => {
+      onUnattended: async (say: (text: string) => void) => {
         const { replaceWorker } = await import('./local-worker.js');
         await replaceWorker(spec, say);
       },
     }),
-  });
-  const ended = await jobs.job(id).withOutput(status, { ended: true });
+  };
+  let status = await follow(jobs, id, interruption, { ...followed, until: isSampled });
+  if (isSampled(status)) {
+    if ((await decide(job, status, options.yes === true)) === undefined) {
+      note(howToGoOn(id));
+      if (options.json) answerJson(jobAnswer(status, url));
+      process.exitCode = EXIT.paused;
+      return;
+    }
+    status = await follow(jobs, id, new Interruption(id), followed);
+  }
+  const ended = await job.withOutput(status, { ended: true });
   answerEnd(ended, url, options.json === true);
   process.exitCode = exitCodeOf(ended);
 }

@@ -3,12 +3,16 @@ import type { SettingsChange } from '../client.js';
 import { MAX_CONCURRENCY } from '../job.js';
 import { jobArgument, number, storeOption } from './arguments.js';
 import { UsageError } from './errors.js';
+import { readDeadline } from './read-deadline.js';
 import { control } from './control.js';
 
 interface SetOptions {
   maxConcurrency?: number;
   rate?: string;
   maxRuntimeSeconds?: number;
+  maxCostUsd?: number;
+  maxTokens?: number;
+  deadline?: string;
   toleratedFailures?: number;
   toleratedFailurePercentage?: number;
 }
@@ -28,6 +32,9 @@ export function addSet(program: Command): void {
       'time for one agent, from its start; for rows that start from now on',
       number,
     )
+    .option('--max-cost-usd <x>', 'what the agents may cost together, so far included', number)
+    .option('--max-tokens <n>', 'tokens that they may use together, so far included', number)
+    .option('--deadline <time>', 'when the job is to be over: 2h, 18:00, or an ISO time')
     .option(
       '--tolerated-failures <n>',
       'failed rows beyond which the job halts; one that has halted goes on if they are tolerated now',
@@ -48,6 +55,9 @@ async function set(id: string, options: SetOptions): Promise<void> {
     max_concurrency: options.maxConcurrency,
     rate: options.rate,
     max_runtime_seconds: options.maxRuntimeSeconds,
+    max_cost_usd: options.maxCostUsd,
+    max_tokens: options.maxTokens,
+    deadline: options.deadline === undefined ? undefined : await readDeadline(options.deadline),
     tolerated_failures: options.toleratedFailures,
     tolerated_failure_percentage: options.toleratedFailurePercentage,
   };

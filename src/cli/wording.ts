@@ -1,5 +1,6 @@
 /** How things are said to people. */
-import type { Pause, Usage } from '../job.js';
+import type { Budget, Pause, Usage } from '../job.js';
+import { compact, dollars, spentText } from '../usage-text.js';
 
 /** `4.2 s`, `42 s`, `1 min 20 s`, `2 h 5 min`. */
 export function duration(seconds: number): string {
@@ -59,11 +60,8 @@ export function usageText({
   return `${compact(input_tokens)} tokens in${cached}, ${compact(output_tokens)} out${cost}`;
 }
 
-function compact(count: number): string {
-  if (count < 10_000) return String(count);
-  return count < 1e6 ? `${Math.round(count / 1000)}k` : `${(count / 1e6).toFixed(1)}M`;
-}
-
-function dollars(cost: number): string {
-  return `$${cost.toFixed(cost < 1 ? 4 : 2)}`;
+/** `$5.00, 1.0M tokens`: what a job may spend; empty where that is not limited. */
+export function budgetText(budget: Budget | null): string {
+  const caps = Object.entries(budget ?? {}) as [keyof Budget, number][];
+  return caps.map(([of, max]) => spentText(of, max)).join(', ');
 }

@@ -82,6 +82,8 @@ export async function knownOutcomes(
     const { workflowId, runId, generation } = last;
     if (written !== undefined && (written.generation ?? 1) >= generation) return written;
     const outcome = await itemOutcome(client.workflow.getHandle(workflowId, runId));
+    // It is started again, as another generation.
+    if (outcome?.status === 'failed' && outcome.quota !== undefined) return written;
     return outcome && { ...outcome, ...(generation > 1 && { generation }) };
   };
 }

@@ -6,6 +6,7 @@ import {
   WorkflowNotFoundError,
 } from '@temporalio/client';
 import {
+  type Budget,
   type Counts,
   type JobProgress,
   type JobSummary,
@@ -43,6 +44,10 @@ export interface JobStatus extends Counts {
   max_concurrency: number | null;
   /** Set where no rows are started for now; those that run go on. */
   paused: Pause | null;
+  /** What it may spend; null where that is not limited, or it is not known. */
+  budget: Budget | null;
+  /** ISO 8601: when it is to be over; null where it has no deadline, or it is not known. */
+  deadline: string | null;
   /** What else keeps a row from starting just now, though `max_concurrency` would let it; for people. */
   waiting_for: string | null;
   output_csv_path: string | null;
@@ -128,6 +133,8 @@ function ofSummary(summary: JobSummary): JobStatus {
     stored_output: null,
     max_concurrency: null,
     paused: null,
+    budget: null,
+    deadline: null,
     waiting_for: null,
     ...summary,
     state: 'closed',
@@ -168,6 +175,8 @@ async function ofStore(
     halt_reason: null,
     max_concurrency: null,
     paused: null,
+    budget: null,
+    deadline: null,
     waiting_for: null,
     output_csv_path: record?.output_csv_path ?? null,
     stored_output: null,

@@ -44,7 +44,7 @@ export class Admission {
     const times = closed.map(({ wakeAt }) => wakeAt);
     // One that does not say opens by something that happens, and the others are looked at then.
     if (closed.length === 0 || times.includes(undefined)) return;
-    this.#wakeAt(Math.max(...(times as number[])), now);
+    this.lookAgain(Math.max(...(times as number[])));
   }
 
   /** What rows wait for, for people. */
@@ -57,7 +57,9 @@ export class Admission {
     return this.#gates.filter((gate) => gate.room(running, now) < 1);
   }
 
-  #wakeAt(at: number, now: number): void {
+  /** Has it looked at again at a time, whatever the gates say. @param at ms since the epoch. */
+  lookAgain(at: number): void {
+    const now = Date.now();
     // One that goes off earlier has it looked at then.
     if (this.#timer !== undefined && this.#timer.at <= at) return;
     this.#timer?.scope.cancel();

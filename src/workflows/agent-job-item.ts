@@ -23,6 +23,7 @@ import {
 import {
   type ItemView,
   OUTCOME_MEMO,
+  PUT_BACK_FAILURE,
   itemQuery,
   reportSignal,
   reportUpdate,
@@ -113,7 +114,7 @@ export async function agentJobItem(input: ItemInput): Promise<Outcome> {
       end = await attempt(input, view, inbox, tally, external);
       const reported = () => inbox.accepted !== undefined;
       if (reported() || !isWorthAnother(end) || view.attempt >= limits.max_attempts) break;
-      if (await condition(reported, backoffMs(view.attempt, end, Math.random()))) break;
+      if (await condition(reported, backoffMs(view.attempt, Math.random()))) break;
       view.attempt += 1;
     }
   } catch (error) {
@@ -270,17 +271,19 @@ async function close(
   const lastError = clip(
     end.refused_report === undefined ? end.error : `${end.error}; refused: ${end.refused_report}`,
   );
-  const { failure_class } = end;
+  const { failure_class, quota } = end;
   const outcome: Outcome = {
     status: 'failed',
     ...closing,
     reason,
     ...(failure_class !== undefined && { failure_class }),
     last_error: lastError,
+    ...(quota !== undefined && { quota }),
   };
+  const type = quota === undefined ? reason : PUT_BACK_FAILURE;
   throw ApplicationFailure.create({
-    type: reason,
-    message: `${reason}: ${lastError}`,
+    type,
+    message: `${type}: ${lastError}`,
     nonRetryable: true,
     details: [outcome],
   });

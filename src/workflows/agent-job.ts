@@ -41,6 +41,8 @@ import { undecodableReason } from '../undecodable.js';
 import { isRecord, sound } from './activity-results.js';
 import { requireKey } from './decoded.js';
 import { Admission } from './admission.js';
+import { BudgetGate } from './budget.js';
+import { Deadline } from './deadline.js';
 import { ItemControl } from './item-control.js';
 import { ItemWindow } from './item-window.js';
 import { JobControl } from './job-control.js';
@@ -56,10 +58,12 @@ import {
   summaryOf,
 } from './job-state.js';
 import { OutcomeLog } from './outcome-log.js';
+import { QuotaBreaker, quotaPause } from './quota-breaker.js';
 import { PoolGate } from './pool-gate.js';
 import { RateGate } from './rate-gate.js';
 import { Renewal } from './renewal.js';
 import { type Row, RowSource } from './row-source.js';
+import { SampleGate } from './sample.js';
 import { intolerable } from './tolerance.js';
 
 const { openInput } = proxyActivities<ControlActivities>({
@@ -103,16 +107,21 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
 
   // Registered before the first await: a stop may come before the input is open.
   const control = new JobControl(job, onChange);
+  const breaker = new QuotaBreaker(job);
+  const budget = new BudgetGate(job);
+  const sampling = new SampleGate(job);
+  const pause = () => job.paused ?? quotaPause(job, Date.now());
   const pool = new PoolGate(jobId, job, onChange);
   const concurrency = { room: (running: number) => job.settings.max_concurrency - running };
-  const admission = new Admission([concurrency, new RateGate(job), pool], onChange);
+  const gates = [concurrency, new RateGate(job), pool, breaker, budget, sampling];
+  const admission = new Admission(gates, onChange);
   const progress = () => {
     const running = opened?.items.size ?? 0;
     const rows = phase === 'running' ? opened?.rows : undefined;
     const waitsFor = rows === undefined || rows.exhausted ? [] : admission.waitsFor(running);
     if (rows?.waitsFor !== undefined && running < job.settings.max_concurrency)
       waitsFor.push(rows.waitsFor);
-    return progressOf(jobId, job, { phase, running, paused: job.paused, waitsFor });
+    return progressOf(jobId, job, { phase, running, paused: pause(), waitsFor });
   };
   setHandler(progressQuery, progress);
 
@@ -135,24 +144,38 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
       changed = true;
     };
     const items = new ItemWindow(ref, job, {
-      onSettled: ({ row_index, item_id, outcome }) => {
-        rows.ended(row_index);
-        settle(item_id, row_index, outcome);
+      onSettled: ({ row_index, item_id, outcome, was }) => {
+        if (breaker.settled(row_index, item_id, outcome)) {
+          rows.putBack([row_index, (outcome.generation ?? 1) + 1, was], item_id);
+        } else {
+          rows.ended(row_index);
+          settle(item_id, row_index, deadline.told(outcome));
+        }
       },
-      onPutBack: (row, itemId) => rows.putBack(row, itemId),
+      onPutBack: (row, itemId) => {
+        breaker.left(row[0]);
+        rows.putBack(row, itemId);
+      },
       onChange,
     });
     opened = { items, rows };
     control.items = new ItemControl(ref, job, items, rows, log, ({ item_id, row_index, again }) =>
       settle(item_id, row_index, cancelledBeforeStart(again)),
     );
+    const deadline = new Deadline(job, () => {
+      changed = true;
+      void items.cancel();
+    });
     const renewal = new Renewal(job.settings);
 
     for (;;) {
       changed = false;
       sample(job, Date.now());
+      deadline.look();
+      sampling.pause(items.size);
+      if (items.size === 0 && !rows.exhausted) job.stop_reason ??= budget.exhausted();
       const halted = cancelled || startsNoMore(job) !== null;
-      const paused = job.paused !== null;
+      const paused = pause() !== null;
       phase = cancelled ? 'cancelling' : halted ? 'stopping' : paused ? 'paused' : 'running';
       setCurrentDetails(jobDetails(progress(), namespace, job.encrypted));
       const most = halted || paused ? items.size : job.settings.max_concurrency;
@@ -175,14 +198,17 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
           items.release();
           continue;
         }
-      } else if (!halted && !paused && !log.backlogged) {
+      } else if (!halted && job.paused === null && !log.backlogged) {
         while (admission.hasRoom(items.size)) {
           const next = rows.next();
           if (next === undefined) break;
           items.start(next);
           admission.started();
+          breaker.started(next.row_index);
         }
-        if (!rows.exhausted) admission.wait(items.size);
+        // A pool grants nothing to a job that is paused: it would not be what opens.
+        if (job.quota !== undefined && paused) admission.lookAgain(job.quota.until);
+        else if (!rows.exhausted) admission.wait(items.size);
       }
       if (items.size === 0 && (halted || rows.exhausted)) break;
       await condition(() => changed);
@@ -201,7 +227,13 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
     await log.drain();
     leaveAsWere(job);
     const halted = job.halt_reason !== null;
-    const verdict = verdictOf({ counts: job.counts, total: job.total, cancelled, halted });
+    const verdict = verdictOf({
+      counts: job.counts,
+      total: job.total,
+      cancelled,
+      halted,
+      cutOff: deadline.cutOff,
+    });
     const summary = summaryOf(jobId, job, verdict, new Date());
     summary.output_error = await exportOutput(ref, summary);
     phase = 'closed';

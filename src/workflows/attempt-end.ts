@@ -3,6 +3,7 @@ import {
   type FailureClass,
   type FailureReason,
   type ItemLimits,
+  type QuotaEnd,
   MAX_REFUSED_REPORTS,
 } from '../job.js';
 
@@ -31,6 +32,8 @@ export interface AttemptEnd {
   refused_report?: string;
   /** What was behind it, where the agent's output tells. */
   failure_class?: FailureClass;
+  /** Its job is to put the row back. */
+  quota?: QuotaEnd;
 }
 
 /** The failure that a run's end is, if no valid report is there. */
@@ -87,10 +90,11 @@ export function failureOf(run: RunEnd, limits: ItemLimits): AttemptEnd {
 
 type Ended = Extract<AgentEnd, { last_line: string }>;
 
-function toldBy({ refused_report, failure_class }: Ended) {
+function toldBy({ refused_report, failure_class, quota }: Ended) {
   return {
     ...(refused_report !== undefined && { refused_report }),
     ...(failure_class !== undefined && { failure_class }),
+    ...(quota !== undefined && { quota }),
   };
 }
 

@@ -50,7 +50,13 @@ const { awaitItems, cancelItems } = proxyActivities<ControlActivities>({
 
 /** What becomes of items; each ends in one of these ways, once. */
 export interface ItemEvents {
-  onSettled(item: { row_index: number; item_id: string; outcome: Outcome }): void;
+  onSettled(item: {
+    row_index: number;
+    item_id: string;
+    outcome: Outcome;
+    /** As what the row was counted before, if this is not its first generation. */
+    was: QueuedRow[2];
+  }): void;
   /** The item has not come to an outcome, and is to be started again. */
   onPutBack(row: QueuedRow, itemId: string): void;
   /** Something else has changed. */
@@ -66,8 +72,8 @@ export class ItemWindow {
   readonly #state: JobState;
   readonly #events: ItemEvents;
   readonly #started = new Map<number, string>();
-  /** Of items that are not in their first. */
-  readonly #generations = new Map<number, number>();
+  /** Items that are not in their first generation. */
+  readonly #again = new Map<number, QueuedRow>();
   readonly #adopted = new Set<number>();
   readonly #children = new CancellationScope();
   readonly #starting = new Set<number>();
@@ -78,9 +84,9 @@ export class ItemWindow {
     this.#job = job;
     this.#state = state;
     this.#events = events;
-    for (const [row, runId, generation] of state.in_flight) {
+    for (const [row, runId, generation, was] of state.in_flight) {
       this.#started.set(row, runId);
-      if (generation !== undefined) this.#generations.set(row, generation);
+      if (generation !== undefined) this.#again.set(row, [row, generation, was ?? null]);
     }
     for (let from = 0; from < state.in_flight.length; from += ADOPTION_CHUNK) {
       void this.#adopt(state.in_flight.slice(from, from + ADOPTION_CHUNK));
@@ -123,7 +129,7 @@ export class ItemWindow {
 
   start(row: Row): void {
     this.#starting.add(row.row_index);
-    if (row.again !== undefined) this.#generations.set(row.row_index, row.again[1]);
+    if (row.again !== undefined) this.#again.set(row.row_index, row.again);
     void this.#run(row);
   }
 
@@ -132,7 +138,7 @@ export class ItemWindow {
     // The server refuses to cancel what it has not started.
     await condition(() => !this.#starting.has(row_index));
     if (!this.#started.has(row_index)) return;
-    const generation = this.#generations.get(row_index);
+    const generation = this.#again.get(row_index)?.[1];
     await getExternalWorkflowHandle(this.#workflowId({ row_index, item_id, generation })).cancel();
   }
 
@@ -202,7 +208,7 @@ export class ItemWindow {
     await this.#released();
     if (outcome !== undefined) this.#settle(rowIndex, itemId, outcome);
     // Cancelled, terminated, or broken: how, an activity finds out.
-    else void this.#adopt([[rowIndex, child.firstExecutionRunId, ...generationOf(again)]]);
+    else void this.#adopt([inFlight(rowIndex, child.firstExecutionRunId, again)]);
   }
 
   #workflowId(item: ItemName & { generation?: number | undefined }): string {
@@ -246,41 +252,41 @@ export class ItemWindow {
   }
 
   #settle(row_index: number, item_id: string, outcome: Outcome): void {
-    const generation = this.#generations.get(row_index);
+    const again = this.#again.get(row_index);
     if (!this.#leave(row_index)) return;
     this.#events.onSettled({
       row_index,
       item_id,
-      outcome: generation === undefined ? outcome : { ...outcome, generation },
+      outcome: again === undefined ? outcome : { ...outcome, generation: again[1] },
+      was: again?.[2] ?? null,
     });
   }
 
   #putBack(rowIndex: number, itemId: string): void {
-    const generation = this.#generations.get(rowIndex) ?? 1;
-    if (this.#leave(rowIndex)) this.#events.onPutBack([rowIndex, generation, null], itemId);
+    const again: QueuedRow = this.#again.get(rowIndex) ?? [rowIndex, 1, null];
+    if (this.#leave(rowIndex)) this.#events.onPutBack(again, itemId);
   }
 
   /** @returns whether the item was still there. */
   #leave(rowIndex: number): boolean {
     this.#adopted.delete(rowIndex);
-    this.#generations.delete(rowIndex);
+    this.#again.delete(rowIndex);
     return this.#started.delete(rowIndex);
   }
 
   #inFlight(which: (rowIndex: number) => boolean): ItemInFlight[] {
     const items: ItemInFlight[] = [];
     for (const [row, runId] of this.#started) {
-      const generation = this.#generations.get(row);
-      if (which(row))
-        items.push(generation === undefined ? [row, runId] : [row, runId, generation]);
+      if (which(row)) items.push(inFlight(row, runId, this.#again.get(row)));
     }
     return items;
   }
 }
 
-/** As {@link ItemInFlight} has it. */
-function generationOf(again: QueuedRow | undefined): [] | [generation: number] {
-  return again === undefined ? [] : [again[1]];
+function inFlight(row: number, runId: string, again: QueuedRow | undefined): ItemInFlight {
+  if (again === undefined) return [row, runId];
+  const [, generation, was] = again;
+  return was === null ? [row, runId, generation] : [row, runId, generation, was];
 }
 
 function ref({ job_id, store_id }: JobRef): JobRef {

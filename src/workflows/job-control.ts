@@ -12,8 +12,10 @@ import {
   stopSignal,
   stopUpdate,
 } from '../messages.js';
+import { budgetProblem } from '../spec.js';
 import { type ItemControl, OVER } from './item-control.js';
 import { type JobState, startsNoMore } from './job-state.js';
+import { endQuotaPause } from './quota-breaker.js';
 import { changeRate } from './rate-gate.js';
 import { intolerable } from './tolerance.js';
 
@@ -48,7 +50,10 @@ export class JobControl {
       setUpdate,
       (messages) => {
         this.#mustRun();
-        this.#mustLeaveHeartbeats(readChange(messages));
+        const change = readChange(messages);
+        const problem = budgetProblem(change, this.#job.settings.tells);
+        if (problem !== undefined) throw new RequestRefused(problem);
+        this.#mustLeaveHeartbeats(change);
       },
       (messages) => this.#set(readChange(messages)),
     );
@@ -92,7 +97,13 @@ export class JobControl {
     });
   }
 
-  #set({ max_runtime_seconds, rate, ...others }: SettingsChange): ControlAnswer {
+  #set({
+    max_runtime_seconds,
+    rate,
+    max_cost_usd,
+    max_tokens,
+    ...others
+  }: SettingsChange): ControlAnswer {
     return this.#grant((job) => {
       const { settings } = job;
       const given = Object.entries(others).filter(([, value]) => value !== undefined);
@@ -100,6 +111,8 @@ export class JobControl {
       if (max_runtime_seconds !== undefined) {
         settings.limits = { ...settings.limits, max_runtime_seconds };
       }
+      if (max_cost_usd !== undefined) settings.budget = { ...settings.budget, max_cost_usd };
+      if (max_tokens !== undefined) settings.budget = { ...settings.budget, max_tokens };
       if (rate !== undefined) changeRate(job, rate, Date.now());
       job.halt_reason = intolerable(job, settings);
     });
@@ -114,7 +127,10 @@ export class JobControl {
 
   #resume(): ControlAnswer {
     return this.#grant((job) => {
+      // A sample that has not ended is not waited for any more, unless it was something else.
+      if (job.paused === null) delete job.settings.sample;
       job.paused = null;
+      endQuotaPause(job);
     });
   }
 

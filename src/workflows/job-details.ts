@@ -1,5 +1,7 @@
 import type { JobProgress, Pause } from '../job.js';
 import { workflowIdOf } from '../messages.js';
+import { spentText } from '../usage-text.js';
+import { spentOf } from './budget.js';
 
 /**
  * The job as Markdown, for the current details in the Web UI.
@@ -19,6 +21,10 @@ export function jobDetails(progress: JobProgress, namespace: string, encrypted =
     const eta = progress.eta_seconds === null ? '' : `, ${duration(progress.eta_seconds)} to go`;
     lines.push('', `${progress.rows_per_second.toFixed(1)} rows per second${eta}`);
   }
+  const spent = spentOf(progress.budget, progress.usage).map(
+    ({ of, spent: amount, max }) => `${spentText(of, amount)} of ${spentText(of, max)}`,
+  );
+  if (spent.length > 0) lines.push('', `Spent: ${spent.join(', ')}`);
   if (progress.waiting_for !== null) lines.push('', `Waiting for: ${escape(progress.waiting_for)}`);
   if (progress.paused !== null) lines.push('', pauseText(progress.paused, encrypted));
   if (progress.stop_reason !== null) {

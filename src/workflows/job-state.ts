@@ -15,6 +15,8 @@ import {
   clip,
   ended,
 } from '../job.js';
+import { budgetSpent } from './budget.js';
+import type { QuotaState } from './quota-breaker.js';
 import type { ItemName } from '../messages.js';
 
 import type { PoolState } from './pool-gate.js';
@@ -49,6 +51,7 @@ export interface JobState {
   skipped: number[];
   /** Set by a person. */
   paused: Pause | null;
+  quota?: QuotaState;
   /** When as many rows may start at once again as the rate allows, ms since the epoch. */
   rate_full_at?: number;
   /** Rows before the next one that have not been started, since their limits were reached; in input order. */
@@ -62,9 +65,18 @@ export interface JobState {
   halt_reason: string | null;
   failures: FailureSample[];
   usage: Usage | null;
+  /** Absent before the first item has ended. */
+  told?: Told;
   started_at: string;
   /** Ended rows at points in time, for the rate of late. */
   samples: [at_ms: number, ended: number][];
+}
+
+/** How many items have ended, and how many of them have told their tokens, and their cost. */
+interface Told {
+  ended: number;
+  tokens: number;
+  cost: number;
 }
 
 /** The state of a job whose input is not open yet. */
@@ -102,7 +114,8 @@ export function addOutcome(
 ): void {
   const { counts, failures } = state;
   state.counts = { ...counts, [outcome.status]: counts[outcome.status] + 1 };
-  for (const usage of outcome.usage ?? []) state.usage = sumOf(state.usage, usage);
+  addUsageOf(state, outcome);
+  countTold(state, outcome);
   if (outcome.status !== 'failed') return;
   const last_error = clip(outcome.last_error, MAX_SAMPLE_ERROR_CHARS);
   const { reason, generation } = outcome;
@@ -114,6 +127,21 @@ export function addOutcome(
     ...(state.encrypted && { row_index }),
   };
   state.failures = [...failures, failure].slice(-MAX_FAILURE_SAMPLES);
+}
+
+/** Counts what an item has used, whatever becomes of its row. */
+export function addUsageOf(state: JobState, outcome: Outcome): void {
+  for (const usage of outcome.usage ?? []) state.usage = sumOf(state.usage, usage);
+}
+
+function countTold(state: JobState, { usage = [] }: Outcome): void {
+  const { ended: before, tokens, cost } = state.told ?? { ended: 0, tokens: 0, cost: 0 };
+  const priced = usage.some(({ cost_usd }) => cost_usd !== undefined);
+  state.told = {
+    ended: before + 1,
+    tokens: tokens + (usage.length > 0 ? 1 : 0),
+    cost: cost + (priced ? 1 : 0),
+  };
 }
 
 /** Counts an item that has ended as pending again. */
@@ -133,8 +161,11 @@ export function leaveAsWere(state: JobState): void {
 }
 
 /** Why the job starts no more rows, whatever is asked of it; null where it does. */
-export function startsNoMore({ stop_reason, halt_reason }: JobState): string | null {
+export function startsNoMore(job: JobState): string | null {
+  const { stop_reason, halt_reason } = job;
   if (stop_reason !== null) return 'the job has been stopped: it starts no more rows';
+  const spent = budgetSpent(job);
+  if (spent !== null) return `the job starts no more rows, ${spent}`;
   if (halt_reason !== null) return `the job has halted and starts no more rows: ${halt_reason}`;
   return null;
 }
@@ -181,8 +212,10 @@ export function progressOf(
     waiting_for: waitsFor.length === 0 ? null : waitsFor.join(', '),
     rows_per_second: rate,
     eta_seconds: rate !== null && rate > 0 ? left / rate : null,
-    stop_reason: state.stop_reason,
+    stop_reason: state.stop_reason ?? budgetSpent(state),
     halt_reason: state.halt_reason,
+    budget: settings.budget ?? null,
+    deadline: settings.deadline ?? null,
     last_failures: state.failures,
     usage: state.usage,
     output_csv_path: settings.output_csv_path,

@@ -1,4 +1,4 @@
-import { proxyActivities, sleep } from '@temporalio/workflow';
+import { CancellationScope, proxyActivities, sleep } from '@temporalio/workflow';
 import type { ControlActivities, JobRef } from '../activities/contract.js';
 import type { Outcome, RowOutcome } from '../job.js';
 import type { JobState } from './job-state.js';
@@ -51,7 +51,8 @@ export class OutcomeLog {
 
   add(rowIndex: number, outcome: Outcome): void {
     this.#waiting.push([rowIndex, outcome]);
-    this.#schedule();
+    // Operators' requests bring outcomes, too, and are of a scope that is cancelled with the job.
+    void CancellationScope.nonCancellable(async () => this.#schedule());
   }
 
   /** Writes all that waits. */

@@ -62,6 +62,7 @@ class ClaudeReader implements EventReader {
   #class: FailureClass | undefined;
   /** What the service last answered, where that was an error. */
   #serviceError: FailureClass | undefined;
+  #limit: { resetsAt: unknown } | undefined;
 
   line(line: string): void {
     const event = parseEvent(line);
@@ -73,6 +74,9 @@ class ClaudeReader implements EventReader {
       case 'assistant':
         this.#speaks(event);
         break;
+      case 'rate_limit_event':
+        this.#meetsLimit(object(event['rate_limit_info']));
+        break;
       case 'result':
         this.#ends(event);
         break;
@@ -82,12 +86,19 @@ class ClaudeReader implements EventReader {
   told(): Told {
     const usage = this.#total ?? sum(this.#messages.values());
     const message = this.#error || this.#said;
-    const failure_class = this.#class ?? this.#serviceError;
+    const failure_class = this.#class ?? (this.#limit && 'quota') ?? this.#serviceError;
+    const seconds = this.#limit?.resetsAt;
     return {
       ...(usage && { usage }),
       ...(failure_class && { failure_class }),
       ...(message !== '' && { message }),
+      ...(typeof seconds === 'number' && { resets_at: seconds * 1000 }),
     };
+  }
+
+  /** Comes with each answer of the service; mostly, the limit is only nearer than it was. */
+  #meetsLimit(info: Event): void {
+    this.#limit = info['status'] === 'rejected' ? { resetsAt: info['resetsAt'] } : undefined;
   }
 
   /** Without its server it goes on without the tool. */
@@ -135,7 +146,7 @@ class ClaudeReader implements EventReader {
     if (event['is_error'] !== true) return;
     this.#error = text(event['result']) || list(event['errors']).map(text).join('; ');
     if (event['stop_reason'] === 'refusal') this.#class = 'refusal';
-    else this.#class = this.#serviceError ?? classOf(this.#error);
+    else if (this.#limit === undefined) this.#class = this.#serviceError ?? classOf(this.#error);
   }
 }
 

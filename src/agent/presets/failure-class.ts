@@ -2,7 +2,10 @@ import type { FailureClass } from '../../job.js';
 
 /** What services and programs write when a model does not answer, the more particular first. */
 const SIGNS: [FailureClass, RegExp][] = [
-  ['quota', /quota|credit balance|usage limit|billing/i],
+  [
+    'quota',
+    /quota|credit balance|usage limit|hit your limit|limit reached\||out of credits|billing/i,
+  ],
   ['rate_limited', /\b429\b|rate.?limit|too many requests/i],
   [
     'login',

@@ -53,4 +53,6 @@ export interface Told {
   failure_class?: FailureClass;
   /** What went wrong, or what it said last. */
   message?: string;
+  /** When the limit ends that it has met, where that is more than a part of the message; ms since the epoch. */
+  resets_at?: number;
 }

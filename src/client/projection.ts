@@ -1,0 +1,50 @@
+import type { Client } from '@temporalio/client';
+import { type Usage, ended, tokensOf } from '../job.js';
+import { items } from './job-items.js';
+import type { JobStatus } from './job-status.js';
+
+/** What the rows that are left would take, if they were as those that have ended. */
+export interface Projection {
+  /** Rows that have ended, from which it is told. */
+  rows: number;
+  /** Rows that have not. */
+  rows_left: number;
+  /** Those of `rows`, on average. */
+  seconds_per_row: number | null;
+  tokens_per_row: number | null;
+  cost_usd_per_row: number | null;
+  /** Until the end, with as many rows at once as the job has; more if its workers have not the room. */
+  seconds_left: number | null;
+  /** Of the job as a whole, what was spent included. */
+  tokens: number | null;
+  cost_usd: number | null;
+}
+
+/** @param status of a job that may still run. */
+export async function projection(client: Client, status: JobStatus): Promise<Projection> {
+  const rows = ended(status);
+  const left = status.total - rows;
+  let seconds = 0;
+  let timed = 0;
+  for await (const { startTime, closeTime } of items(client, status.job_id, `!= 'Running'`)) {
+    if (closeTime === undefined) continue;
+    seconds += (closeTime.getTime() - startTime.getTime()) / 1000;
+    timed += 1;
+  }
+  const perRow = timed === 0 ? null : seconds / timed;
+  const atOnce = Math.max(1, Math.min(status.max_concurrency ?? 1, left));
+  const of = (sum: number | null) => (sum === null || rows === 0 ? null : sum / rows);
+  const whole = (each: number | null) => (each === null ? null : each * status.total);
+  const tokens = of(status.usage && tokensOf(status.usage));
+  const cost = of((status.usage as Usage | null)?.cost_usd ?? null);
+  return {
+    rows,
+    rows_left: left,
+    seconds_per_row: perRow,
+    tokens_per_row: tokens,
+    cost_usd_per_row: cost,
+    seconds_left: perRow === null ? null : (perRow * left) / atOnce,
+    tokens: whole(tokens),
+    cost_usd: whole(cost),
+  };
+}
