@@ -7,7 +7,9 @@ import {
   type AgentRoute,
   type AgentSpec,
   type JobSettings,
+  type FixedByFirstJob,
   type JobSpec,
+  type RerunSpec,
   type SettingsChange,
   DEFAULT_LIMITS,
   DEFAULT_MAX_CONCURRENCY,
@@ -15,9 +17,12 @@ import {
   MAX_CONCURRENCY,
   MAX_RESULT_BYTES,
   MAX_SCHEMA_BYTES,
+  MAX_SELECTED_IDS,
   PRESETS,
+  RERUN_STATUSES,
   defaultOutputPath,
   isProcess,
+  jobIdProblem,
 } from './job.js';
 import { SchemaError, compileSchema } from './schema.js';
 
@@ -77,6 +82,17 @@ const change = z
     message: `names nothing to set: give any of ${Object.keys(changeable).join(', ')}`,
   });
 
+/** Rows of an earlier job. */
+const selection = {
+  statuses: z.array(z.enum(RERUN_STATUSES)).min(1, 'must not be empty').optional(),
+  where: z.record(z.string(), z.string()).optional(),
+  item_ids: z.array(text).min(1, 'must not be empty').max(MAX_SELECTED_IDS).optional(),
+};
+const earlierJobId = z.string().superRefine((jobId, context) => {
+  const message = jobIdProblem(jobId);
+  if (message !== undefined) context.addIssue({ code: 'custom', message });
+});
+
 const spec = z.strictObject({
   ...changeable,
   csv_path: absolutePath,
@@ -113,7 +129,17 @@ const spec = z.strictObject({
   report_grace_seconds: seconds(0, 3600).optional(),
   exit_grace_seconds: seconds(0, 3600).optional(),
   max_result_bytes: z.int().min(1).max(MAX_RESULT_BYTES).optional(),
+  reuse: z.boolean().optional(),
+  rerun_of: z.strictObject(selection).optional(),
 });
+
+const FIXED = { csv_path: true, input_key: true, id_column: true } satisfies {
+  [field in FixedByFirstJob]: true;
+};
+const rerun = spec
+  .partial()
+  .omit(FIXED)
+  .extend({ rerun_of: z.strictObject({ job_id: earlierJobId, ...selection }) });
 
 /**
  * @returns the spec, typed, with nothing filled in.
@@ -121,6 +147,22 @@ const spec = z.strictObject({
  */
 export function parseSpec(input: unknown): JobSpec {
   const parsed = read(spec, input);
+  checkSchema(parsed.output_schema);
+  return parsed;
+}
+
+/** Whether what is to be started is about rows of an earlier job in the store: then {@link parseRerun} reads it. */
+export function isRerun(input: unknown): input is RerunSpec {
+  const earlier = (input as { rerun_of?: { job_id?: unknown } } | null | undefined)?.rerun_of;
+  return typeof earlier === 'object' && earlier?.job_id !== undefined;
+}
+
+/**
+ * @returns what is to be run again, typed, with nothing filled in.
+ * @throws {SpecError}
+ */
+export function parseRerun(input: unknown): RerunSpec {
+  const parsed = read(rerun, input);
   checkSchema(parsed.output_schema);
   return parsed;
 }

@@ -1,5 +1,5 @@
 /** How things are said to people. */
-import type { Pause, Usage } from '../job.js';
+import { type KeptRows, type Pause, type Usage, ended } from '../job.js';
 
 /** `4.2 s`, `42 s`, `1 min 20 s`, `2 h 5 min`. */
 export function duration(seconds: number): string {
@@ -66,4 +66,12 @@ function compact(count: number): string {
 
 function dollars(cost: number): string {
   return `$${cost.toFixed(cost < 1 ? 4 : 2)}`;
+}
+
+/** Rows that a job did not start: `12 rows have the outcome of an earlier job, 3 were not selected`. */
+export function keptText(kept: KeptRows): string {
+  const count = ended(kept);
+  const parts = [`${rows(count)} ${count === 1 ? 'has' : 'have'} the outcome of an earlier job`];
+  if (kept.pending > 0) parts.push(`${kept.pending} pending not selected`);
+  return parts.join(', ');
 }

@@ -1,17 +1,9 @@
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
-import { itemOutcome } from '../item-outcome.js';
-import type { ItemStatus, Json, Outcome } from '../job.js';
-import {
-  ITEM_WORKFLOW,
-  type ItemView,
-  ROW_MEMO,
-  itemOf,
-  itemQuery,
-  itemWorkflowId,
-} from '../messages.js';
-import { type OutcomeOf, lastError } from '../output/export.js';
+import type { ItemStatus, Json } from '../job.js';
+import { items, knownOutcomes } from '../known-outcomes.js';
+import { type ItemView, ROW_MEMO, itemOf, itemQuery, itemWorkflowId } from '../messages.js';
+import { lastError } from '../output/export.js';
 import { PAGE_ROWS, type StoredJob } from '../store/job-store.js';
-import { OutcomeIndex } from '../store/outcome-index.js';
 
 /** An item of a job, as listed. */
 export interface ItemSummary {
@@ -46,39 +38,6 @@ export type ExternalTask = Pick<ItemView, 'job_id' | 'item_id' | 'run' | 'output
   deadline: string;
 };
 
-/** Outcomes reach the store within seconds of an item's end. */
-const STORE_LAG_MS = 60_000;
-
-/**
- * The outcomes of a job that may still run, or was terminated: those in the store, and those of items
- * that have closed since the last were written.
- */
-export async function knownOutcomes(
-  client: Client,
-  stored: StoredJob,
-  total: number,
-): Promise<OutcomeOf> {
-  const index = await OutcomeIndex.of(stored, total);
-  const last = await stored.lastBatch();
-  const since = last === undefined ? undefined : new Date(Date.parse(last.at) - STORE_LAG_MS);
-  const closed = new Map<string, { workflowId: string; runId: string; generation: number }>();
-  const recent = since === undefined ? '' : ` AND CloseTime >= '${since.toISOString()}'`;
-  for await (const { workflowId, runId } of items(client, stored.jobId, `!= 'Running'${recent}`)) {
-    const { item_id, generation } = itemOf(workflowId);
-    if (generation < (closed.get(item_id)?.generation ?? 0)) continue;
-    closed.set(item_id, { workflowId, runId, generation });
-  }
-  return async ({ row_index, item_id }): Promise<Outcome | undefined> => {
-    const written = await index.get(row_index);
-    const last = closed.get(item_id);
-    if (last === undefined) return written;
-    const { workflowId, runId, generation } = last;
-    if (written !== undefined && (written.generation ?? 1) >= generation) return written;
-    const outcome = await itemOutcome(client.workflow.getHandle(workflowId, runId));
-    return outcome && { ...outcome, ...(generation > 1 && { generation }) };
-  };
-}
-
 /** The items of a job in input order. @param status only those of this status. */
 export async function* listItems(
   client: Client,
@@ -88,10 +47,12 @@ export async function* listItems(
   if (status === 'running') return yield* await runningItems(client, stored.jobId);
   for await (const { outcome, generation, ...row } of rowsFrom(client, stored, 0)) {
     if (status !== undefined && row.status !== status) continue;
+    // Where it was run, which may have been another job.
+    const { job_id, item_id } = outcome?.origin ?? { job_id: stored.jobId, item_id: row.item_id };
     yield {
       job_id: stored.jobId,
       item_id: row.item_id,
-      workflow_id: itemWorkflowId(stored.jobId, row.item_id, generation),
+      workflow_id: itemWorkflowId(job_id, item_id, generation),
       row_index: row.row_index,
       status: row.status,
       started_at: row.started_at,
@@ -226,12 +187,4 @@ export async function runningItem(client: Client, jobId: string, itemId: string)
     if (itemOf(workflowId).item_id === itemId) return workflowId;
   }
   return first;
-}
-
-/** The workflows of a job's items. A job ID holds no quote. @param status as `= 'Running'`; default: any. */
-export function items(client: Client, jobId: string, status?: string) {
-  const ofStatus = status === undefined ? '' : ` AND ExecutionStatus ${status}`;
-  return client.workflow.list({
-    query: `WorkflowType = '${ITEM_WORKFLOW}' AND WorkflowId STARTS_WITH '${jobId}/'${ofStatus}`,
-  });
 }

@@ -18,9 +18,11 @@ import {
 import type { ControlActivities, JobRef } from '../activities/contract.js';
 import {
   type JobProgress,
+  type JobSettings,
   type JobSpec,
   type JobSummary,
   type Outcome,
+  type RerunSpec,
   clip,
   jobIdProblem,
   verdictOf,
@@ -34,7 +36,7 @@ import {
   progressQuery,
   verdictAttribute,
 } from '../messages.js';
-import { SpecError, parseSpec, settingsOf } from '../spec.js';
+import { SpecError, isRerun, parseRerun, parseSpec, settingsOf } from '../spec.js';
 import { undecodableReason } from '../undecodable.js';
 import { ItemControl } from './item-control.js';
 import { ItemWindow } from './item-window.js';
@@ -73,7 +75,7 @@ const CANCEL_TIMEOUT = '60 seconds';
 /**
  * One job: opens the input, keeps up to `max_concurrency` items in flight, and writes the output.
  *
- * @param input a {@link JobSpec}; null in a run that continues an earlier one.
+ * @param input a {@link JobSpec} or {@link RerunSpec}; null in a run that continues an earlier one.
  * @param left what the run before this one left.
  * @returns the summary where the verdict is succeeded, partial or stopped. A job whose verdict is
  *   failed fails with the summary as details; a cancelled one closes as Canceled, its summary in its memo.
@@ -83,7 +85,7 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
   // Who starts a job may send anything.
   const carried = continuedFromExecutionRunId === undefined ? undefined : left;
   const spec = carried === undefined ? readSpec(jobId, input) : undefined;
-  const job = carried ?? newState(settingsOf(spec!, jobId), workflowInfo().startTime);
+  const job = carried ?? newState(firstSettings(spec!, jobId), workflowInfo().startTime);
   let window: ItemWindow | undefined;
   let phase: JobProgress['state'] = 'opening';
   let cancelled = false;
@@ -185,9 +187,12 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
 }
 
 /** @throws ApplicationFailure of type `InvalidInput` where there is something to mend. */
-async function open(jobId: string, spec: JobSpec, state: JobState): Promise<void> {
+async function open(jobId: string, spec: JobSpec | RerunSpec, state: JobState): Promise<void> {
+  const before = { ...state.settings };
   try {
-    Object.assign(state, await openInput({ job_id: jobId, spec }));
+    const { settings, ...opened } = await openInput({ job_id: jobId, spec });
+    Object.assign(state, opened);
+    if (settings !== undefined) takeOver(state.settings, settings, before);
   } catch (error) {
     if (isCancellation(error)) {
       const summary = summaryOf(jobId, state, 'cancelled', new Date());
@@ -201,6 +206,22 @@ async function open(jobId: string, spec: JobSpec, state: JobState): Promise<void
   upsertMemo({ [OPENED_MEMO]: { csv_path, output_csv_path, total: state.total } });
 }
 
+/** Of a job whose other settings are those of an earlier one, only what is different is known at first. */
+function firstSettings(spec: JobSpec | RerunSpec, jobId: string): JobSettings {
+  if (!isRerun(spec)) return settingsOf(spec, jobId);
+  const unknown = { csv_path: '/', instruction: '', agent: { external: true } } as const;
+  return settingsOf({ ...spec, ...unknown }, jobId);
+}
+
+/** @param before without what operators have set meanwhile, which holds. */
+function takeOver(own: JobSettings, earlier: JobSettings, before: JobSettings): void {
+  const was: { [field: string]: unknown } = { ...before };
+  const set = Object.entries(own).filter(([field, value]) => value !== was[field]);
+  const limits = { ...earlier.limits };
+  if (own.limits !== before.limits) limits.max_runtime_seconds = own.limits.max_runtime_seconds;
+  Object.assign(own, earlier, Object.fromEntries(set), { limits });
+}
+
 /** Neither the memo nor search attributes are carried along by themselves. */
 function continueAsNew(job: JobState): Promise<never> {
   const { memo, typedSearchAttributes } = workflowInfo();
@@ -208,13 +229,13 @@ function continueAsNew(job: JobState): Promise<never> {
   return makeContinueAsNewFunc<typeof agentJob>(carried)(null, job);
 }
 
-function readSpec(jobId: string, input: unknown): JobSpec {
+function readSpec(jobId: string, input: unknown): JobSpec | RerunSpec {
   try {
     const idProblem = jobIdProblem(jobId);
     if (idProblem !== undefined) throw new SpecError([`job_id: ${idProblem}`]);
     const unreadable = undecodableReason(input);
     if (unreadable !== undefined) throw new SpecError([`could not be decoded: ${unreadable}`]);
-    return parseSpec(input);
+    return isRerun(input) ? parseRerun(input) : parseSpec(input);
   } catch (error) {
     if (!(error instanceof SpecError)) throw error;
     throw ApplicationFailure.nonRetryable(error.message, INVALID_INPUT_FAILURE);

@@ -2,7 +2,7 @@ import { proxyActivities } from '@temporalio/workflow';
 import type { ControlActivities, JobRef } from '../activities/contract.js';
 import type { JobState, QueuedRow } from './job-state.js';
 
-const { listItems, itemIds } = proxyActivities<ControlActivities>({
+const { listItems, listItemsToStart, itemIds } = proxyActivities<ControlActivities>({
   startToCloseTimeout: '1 minute',
   retry: { maximumInterval: '10 seconds' },
 });
@@ -26,7 +26,10 @@ export class RowSource {
   readonly #job: JobRef;
   readonly #state: JobState;
   readonly #onChange: () => void;
-  #ids: string[] = [];
+  /** The next rows of the input. */
+  #fetched: Row[] = [];
+  /** The row from which to fetch more. */
+  #fetchFrom: number;
   #fetching = false;
   /** IDs of the rows in the queue. */
   readonly #queuedIds = new Map<number, string>();
@@ -35,12 +38,13 @@ export class RowSource {
     this.#job = job;
     this.#state = state;
     this.#onChange = onChange;
+    this.#fetchFrom = state.next_row;
     if (state.queue.length > 0) void this.#identify(state.queue.map(([row]) => row));
   }
 
   get exhausted(): boolean {
-    const { next_row, total, queue } = this.#state;
-    return next_row >= total && queue.length === 0;
+    const { total, queue } = this.#state;
+    return this.#fetchFrom >= total && this.#fetched.length === 0 && queue.length === 0;
   }
 
   /** @returns undefined where none is left, or what is needed for it is on its way. */
@@ -79,12 +83,13 @@ export class RowSource {
 
   #nextOfInput(): Row | undefined {
     for (;;) {
-      if (this.#ids.length < PAGE / 2) void this.#fetch();
-      const item_id = this.#ids.shift();
-      if (item_id === undefined) return undefined;
-      const row_index = this.#state.next_row++;
+      if (this.#fetched.length < PAGE / 2) void this.#fetch();
+      const next = this.#fetched.shift();
+      if (next === undefined) return undefined;
+      const { row_index } = next;
+      this.#state.next_row = row_index + 1;
       const { skipped } = this.#state;
-      if (!skipped.includes(row_index)) return { row_index, item_id };
+      if (!skipped.includes(row_index)) return next;
       this.#state.skipped = skipped.filter((row) => row !== row_index);
       this.#onChange();
     }
@@ -92,10 +97,21 @@ export class RowSource {
 
   async #fetch(): Promise<void> {
     const { job_id, store_id } = this.#job;
-    const from = this.#state.next_row + this.#ids.length;
+    const from = this.#fetchFrom;
     if (this.#fetching || from >= this.#state.total) return;
     this.#fetching = true;
-    this.#ids.push(...(await listItems({ job_id, store_id, from, count: PAGE })));
+    const page = { job_id, store_id, from, count: PAGE };
+    if (this.#state.kept === undefined) {
+      const ids = await listItems(page);
+      for (const [n, item_id] of ids.entries()) {
+        this.#fetched.push({ row_index: from + n, item_id });
+      }
+      this.#fetchFrom += ids.length;
+    } else {
+      const { items, next } = await listItemsToStart(page);
+      for (const [row_index, item_id] of items) this.#fetched.push({ row_index, item_id });
+      this.#fetchFrom = next;
+    }
     this.#fetching = false;
     this.#onChange();
   }
