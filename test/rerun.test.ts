@@ -8,112 +8,23 @@ import { promisify } from 'node:util';
 import {
   type JobHandle,
   JobRefused,
-  type JobSpec,
   NothingToRerun,
   RerunRefused,
   type RowSelection,
 } from '../src/client.js';
 import { itemsOf } from './support/chain.js';
 import { cli } from './support/cli.js';
+import { Workshop } from './support/workshop.js';
 import { Site, readOutput, temporalCli, until } from './support/site.js';
 
-/**
- * Reports unless a file says that its row is to fail, and notes that it was started. Arguments: the folder of
- * these files, and what it is called.
- */
-const AGENT_SOURCE = `
-import { appendFileSync, existsSync, readFileSync } from 'node:fs';
-const [folder, name] = process.argv.slice(2);
-const row = JSON.parse(readFileSync(process.env.AGENT_JOBS_ROW_FILE, 'utf8'));
-appendFileSync(folder + '/starts', row.id + '\\n');
-console.log(name + ' works on ' + row.id);
-if (existsSync(folder + '/hangs-' + row.id)) await new Promise(() => setInterval(() => {}, 60_000));
-if (existsSync(folder + '/fails-' + row.id)) process.exit(1);
-const result = { by: name, text: row.text, more: 'x'.repeat(Number(row.size)) };
-await fetch(process.env.AGENT_JOBS_REPORT_URL, {
-  method: 'POST',
-  headers: { authorization: 'Bearer ' + process.env.AGENT_JOBS_REPORT_TOKEN },
-  body: JSON.stringify({ result, ...(existsSync(folder + '/stops-' + row.id) && { stop: true }) }),
-});
-`;
-
 let site: Site;
-let agentFile: string;
 before(async () => {
   site = await Site.open();
-  agentFile = await site.file('agent.mjs', AGENT_SOURCE);
   await site.worker();
 });
 after(() => site.close());
 
 const execute = promisify(execFile);
-let workshops = 0;
-
-/** A folder with an input of rows a–e, `e` with a result too large to be inline. */
-class Workshop {
-  readonly folder: string;
-  readonly input: string;
-
-  static async open(extension = 'csv'): Promise<Workshop> {
-    const workshop = new Workshop(join(site.folder, `w${(workshops += 1)}`), extension);
-    const rows = ['a', 'b', 'c', 'd', 'e'].map((id) => ({
-      id,
-      text: `row ${id}`,
-      team: id < 'c' ? 'x' : 'y',
-      size: id === 'e' ? '9000' : '1',
-    }));
-    const text =
-      extension === 'csv'
-        ? ['id,text,team,size', ...rows.map((row) => Object.values(row).join())].join('\n')
-        : rows.map((row) => JSON.stringify(row)).join('\n');
-    await site.file(join(workshop.folder.slice(site.folder.length + 1), `in.${extension}`), text);
-    return workshop;
-  }
-
-  private constructor(folder: string, extension: string) {
-    this.folder = folder;
-    this.input = join(folder, `in.${extension}`);
-  }
-
-  agent(name = 'first'): JobSpec['agent'] {
-    return { command: [process.execPath, agentFile, this.folder, name] };
-  }
-
-  spec(spec: Partial<JobSpec> = {}): JobSpec {
-    return {
-      csv_path: this.input,
-      instruction: 'Do {text}',
-      id_column: 'id',
-      agent: this.agent(),
-      report_grace_seconds: 0,
-      ...spec,
-    };
-  }
-
-  /** `fails`, `hangs` or `stops`, from now on. */
-  async make(what: string, ...ids: string[]): Promise<void> {
-    for (const id of ids) await writeFile(join(this.folder, `${what}-${id}`), '');
-  }
-
-  async mend(what: string, ...ids: string[]): Promise<void> {
-    for (const id of ids) await rm(join(this.folder, `${what}-${id}`));
-  }
-
-  /** The rows whose agents were started since the last call, sorted. */
-  async starts(): Promise<string> {
-    const file = join(this.folder, 'starts');
-    const text = await readFile(file, 'utf8').catch(() => '');
-    await rm(file, { force: true });
-    return text.split('\n').toSorted().join('');
-  }
-
-  async run(spec: Partial<JobSpec> = {}): Promise<JobHandle> {
-    const job = await site.jobs.start(this.spec(spec));
-    await job.result();
-    return job;
-  }
-}
-
 /** Each row of an output: ID, status, who reported, from which job. */
 async function merged(job: JobHandle): Promise<string[]> {
   const { output_csv_path: path } = await job.status();
@@ -145,7 +56,7 @@ async function forget(jobId: string): Promise<void> {
 
 describe('rerun', { concurrency: 4 }, () => {
   it('leaves one line for each row: the new outcome of those run again, the earlier one of the others', async () => {
-    const workshop = await Workshop.open();
+    const workshop = await Workshop.open(site);
     await workshop.make('fails', 'b', 'd');
     const first = await workshop.run();
     assert.equal((await first.status()).verdict, 'partial');
@@ -191,7 +102,7 @@ describe('rerun', { concurrency: 4 }, () => {
   });
 
   it('runs what has not completed by default, and can be run again itself', async () => {
-    const workshop = await Workshop.open();
+    const workshop = await Workshop.open(site);
     await workshop.make('fails', 'a', 'c');
     await workshop.make('stops', 'b');
     const first = await workshop.run({ max_concurrency: 1 });
@@ -214,7 +125,7 @@ describe('rerun', { concurrency: 4 }, () => {
   });
 
   it('leaves rows pending that were not selected, and tells so in its verdict', async () => {
-    const workshop = await Workshop.open();
+    const workshop = await Workshop.open(site);
     await workshop.make('fails', 'a');
     await workshop.make('stops', 'b');
     const first = await workshop.run({ max_concurrency: 1 });
@@ -231,7 +142,7 @@ describe('rerun', { concurrency: 4 }, () => {
   });
 
   it('takes options over, and others in their place', async () => {
-    const workshop = await Workshop.open('jsonl');
+    const workshop = await Workshop.open(site, 'jsonl');
     await workshop.make('fails', 'a', 'b', 'c', 'd');
     const first = await workshop.run({
       output_csv_path: join(workshop.folder, 'first.jsonl'),
@@ -276,7 +187,7 @@ describe('rerun', { concurrency: 4 }, () => {
   });
 
   it('works once the server has forgotten the job', async () => {
-    const workshop = await Workshop.open();
+    const workshop = await Workshop.open(site);
     await workshop.make('fails', 'c');
     const first = await workshop.run();
     await forget(first.jobId);
@@ -287,7 +198,7 @@ describe('rerun', { concurrency: 4 }, () => {
   });
 
   it('takes what is known of a job that was terminated, once its items are over', async () => {
-    const workshop = await Workshop.open();
+    const workshop = await Workshop.open(site);
     await workshop.make('hangs', 'd');
     const first = await site.jobs.start(workshop.spec());
     await until('all others are done', async () => (await first.status()).completed === 4);
@@ -306,7 +217,7 @@ describe('rerun', { concurrency: 4 }, () => {
 
   for (const format of ['csv', 'jsonl']) {
     it(`works from the output alone, in ${format}`, async () => {
-      const workshop = await Workshop.open(format);
+      const workshop = await Workshop.open(site, format);
       await workshop.make('fails', 'b', 'd');
       const output_csv_path = join(workshop.folder, `out.${format}`);
       const first = await workshop.run({ output_csv_path });
@@ -366,7 +277,7 @@ describe('rerun', { concurrency: 4 }, () => {
   }
 
   it('is refused where it cannot be done, with what to do', async () => {
-    const workshop = await Workshop.open();
+    const workshop = await Workshop.open(site);
     await workshop.make('hangs', 'a');
     const running = await site.jobs.start(workshop.spec());
     await until('its input is open', async () => (await running.status()).total === 5);
@@ -426,7 +337,7 @@ describe('rerun', { concurrency: 4 }, () => {
   });
 
   it('is started by the Temporal CLI with what is to be different alone', async () => {
-    const workshop = await Workshop.open();
+    const workshop = await Workshop.open(site);
     await workshop.make('fails', 'b');
     const first = await workshop.run();
     await workshop.mend('fails', 'b');
@@ -447,7 +358,7 @@ describe('rerun', { concurrency: 4 }, () => {
   });
 
   it('is a command', async () => {
-    const workshop = await Workshop.open();
+    const workshop = await Workshop.open(site);
     const env = site.processEnv;
     await workshop.make('fails', 'a', 'b', 'c');
     const first = await workshop.run();
@@ -474,8 +385,14 @@ describe('rerun', { concurrency: 4 }, () => {
       stderr: 'agent-jobs: nothing to run again: job by-command has no pending rows\n',
     });
     const output = (await site.jobs.job('by-command').status()).output_csv_path!;
-    const command = [process.execPath, agentFile, workshop.folder, 'other'];
-    const ofFile = await run(output, '--instruction', 'Do {text}', '--detach', '--', ...command);
+    const ofFile = await run(
+      output,
+      '--instruction',
+      'Do {text}',
+      '--detach',
+      '--',
+      ...workshop.command('other'),
+    );
     assert.match(ofFile.stderr, /is started: 1 of 5 rows of .*by-comma.csv/);
     const job = site.jobs.job(ofFile.stdout.trim());
     assert.equal((await job.result()).verdict, 'succeeded');
@@ -498,7 +415,7 @@ describe('rerun', { concurrency: 4 }, () => {
   });
 
   it('lets items that are kept be retried, and not be cancelled', async () => {
-    const workshop = await Workshop.open();
+    const workshop = await Workshop.open(site);
     await workshop.make('fails', 'a');
     await workshop.make('stops', 'c');
     const first = await workshop.run({ max_concurrency: 1 });

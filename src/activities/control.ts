@@ -193,13 +193,14 @@ async function itemIdsOf(stored: StoredJob, rows: number[]): Promise<string[]> {
   return itemIds;
 }
 
-/** Pages read for one answer: a job may start few rows of many. */
-const MAX_PAGES_READ = 20;
+/** The longest that rows are looked for: a job may start few of many. */
+const MAX_LOOK_MS = 10_000;
 
 async function itemsToStart({ stored, record }: OpenJob, from: number, count: number) {
   const items: [row_index: number, item_id: string][] = [];
   let next = from;
-  for (let pages = 0; pages < MAX_PAGES_READ && next < record.total; pages += 1) {
+  const end = Date.now() + MAX_LOOK_MS;
+  while (next < record.total && Date.now() < end) {
     const page = await stored.page(Math.floor(next / PAGE_ROWS));
     for (const { item_id, kept } of page.slice(next % PAGE_ROWS)) {
       if (!kept) items.push([next, item_id]);

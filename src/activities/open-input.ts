@@ -9,6 +9,8 @@ import { isJsonLines, readRows } from '../input/read-rows.js';
 import { TemplateError, parseTemplate } from '../input/template.js';
 import { type JobSpec, type Json, type RerunSpec, isProcess } from '../job.js';
 import { OutputError, checkOutput } from '../output/output-file.js';
+import { withReuse } from '../reuse/earlier-results.js';
+import { taskHash } from '../reuse/task-hash.js';
 import { RerunRefused } from '../rerun/earlier-rows.js';
 import { settingsOf } from '../spec.js';
 import { InputPages } from '../store/input-pages.js';
@@ -83,9 +85,12 @@ export async function snapshotInput(
   const earlier = await stored.record();
   if (earlier !== undefined) return earlier;
   const { spec, rows, keeps } = await rowsToOpen(site, stored, given);
+  const { columns } = rows;
+  const task = async () => taskHash(spec, (await isolationOf(spec, columns()))?.commit);
+  const opened = spec.reuse ? { columns, rows: withReuse(site.store, rows.rows, task) } : rows;
   const pages = new InputPages(stored);
   const kept = new KeptOutcomes(stored);
-  const checked = await checkInput(jobId, spec, rows, async ({ outcome, ...row }) => {
+  const checked = await checkInput(jobId, spec, opened, async ({ outcome, ...row }) => {
     await kept.add({ ...row, ...(outcome !== undefined && { outcome }) });
     await pages.add(row);
   });
@@ -95,9 +100,10 @@ export async function snapshotInput(
     spec,
     output_csv_path: settingsOf(spec, stored.jobId).output_csv_path,
     ...checked,
-    ...(keeps && { kept: await kept.end() }),
+    ...((keeps || spec.reuse) && { kept: await kept.end() }),
     created_at: new Date().toISOString(),
   };
+  await site.store.saveTask(taskHash(spec, checked.isolation?.commit), jobId);
   await stored.saveRecord(record);
   return record;
 }

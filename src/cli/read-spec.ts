@@ -22,6 +22,7 @@ export interface SpecOptions {
   toleratedFailurePercentage?: number;
   failFast?: true;
   overwrite?: boolean;
+  reuse?: true;
   external?: boolean;
   agent?: Preset;
   workdir?: string;
@@ -92,6 +93,7 @@ async function readSettings(options: SpecOptions) {
   return {
     output_csv_path: options.output === undefined ? undefined : resolve(options.output),
     overwrite: options.overwrite,
+    reuse: options.reuse,
     output_schema: outputSchema === undefined ? undefined : await readSchema(resolve(outputSchema)),
     max_concurrency: options.maxConcurrency,
     max_runtime_seconds: options.maxRuntimeSeconds,

@@ -47,7 +47,7 @@ export function addRerun(program: Command): void {
     .option(
       '--where <column=value>',
       'of these, rows with this cell; may be repeated',
-      (cell: string, cells: string[] = []) => [...cells, cell],
+      (cell: string, cells: string[] | undefined) => [...(cells ?? []), cell],
     )
     .option('--ids <file>', 'of these, items whose IDs are in a file, one a line');
   startOptions(command)

@@ -132,6 +132,10 @@ export function startOptions(command: Command): Command {
       '--pass-env <name...>',
       'variables that the agent gets of its worker’s environment, beside the ordinary ones; NAME or PREFIX_*',
     )
+    .option(
+      '--reuse',
+      'take the results of rows that earlier jobs in this store have completed, with the same instruction, schema and agent',
+    )
     .option('--external', 'no command: somebody else works, and reports in time')
     .option('--overwrite', 'replace an output that is not this job’s (default: refuse)')
     .option('--local', 'start dev server and worker in the background where there is none')

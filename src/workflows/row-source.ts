@@ -111,6 +111,8 @@ export class RowSource {
       const { items, next } = await listItemsToStart(page);
       for (const [row_index, item_id] of items) this.#fetched.push({ row_index, item_id });
       this.#fetchFrom = next;
+      // What was passed over need not be looked at again by the run that continues this one.
+      if (this.#fetched.length === 0) this.#state.next_row = next;
     }
     this.#fetching = false;
     this.#onChange();
