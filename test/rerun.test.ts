@@ -382,7 +382,7 @@ describe('rerun', { concurrency: 4 }, () => {
     assert.deepEqual(nothing, {
       code: 0,
       stdout: '',
-      stderr: 'agent-jobs: nothing to run again: job by-command has no pending rows\n',
+      stderr: 'Nothing to run again: job by-command has no pending rows.\n',
     });
     const output = (await site.jobs.job('by-command').status()).output_csv_path!;
     const ofFile = await run(

@@ -7,7 +7,7 @@ import { RERUN_STATUSES, jobIdProblem } from '../job.js';
 import { EXIT_CODES_HELP, UsageError } from './errors.js';
 import { answerJson, note } from './output.js';
 import { type RunOptions, requireDashes, startJob, startOptions, startSpec } from './run.js';
-import { rows } from './wording.js';
+import { printable, rows } from './wording.js';
 
 type RerunOptions = RunOptions & { [status in RerunStatus]?: true } & {
   where?: string[];
@@ -70,7 +70,8 @@ async function rerun(earlier: string, command: string[], options: RerunOptions):
   } catch (error) {
     const nothing = error instanceof Error ? [error, error.cause].find(isNothing) : undefined;
     if (nothing === undefined) throw error;
-    note(`${(nothing as Error).message}.`);
+    const { message } = nothing as Error;
+    note(printable(`${message.charAt(0).toUpperCase()}${message.slice(1)}.`));
     if (options.json) answerJson({ job_id: null, selected: 0 });
   }
 }
