@@ -116,10 +116,10 @@ export interface JobSpec {
    */
   reuse?: boolean | undefined;
   /**
-   * `csv_path` is the output of an earlier job: run some of its rows again, and keep what became of the others.
-   * `job_id` is there where the rows are those of a job in the store, as {@link RerunSpec} has it.
+   * `csv_path` is the output of an earlier job: run these of its rows again, and keep what became of the others.
+   * {@link RerunSpec} is about a job that is still in the store.
    */
-  rerun_of?: RerunOf | undefined;
+  rerun_of?: RowSelection | undefined;
 }
 
 /** What can be said of a row that is to be run again: how it ended the last time, if at all. */
@@ -137,11 +137,6 @@ export interface RowSelection {
   where?: { [column: string]: string } | undefined;
   /** Any of these items; at most {@link MAX_SELECTED_IDS}. */
   item_ids?: string[] | undefined;
-}
-
-export interface RerunOf extends RowSelection {
-  /** The job, in this job store. */
-  job_id?: string | undefined;
 }
 
 /**

@@ -5,6 +5,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { stringify } from 'csv-stringify/sync';
 import {
   type JobHandle,
   JobRefused,
@@ -12,14 +13,16 @@ import {
   RerunRefused,
   type RowSelection,
 } from '../src/client.js';
-import { itemsOf } from './support/chain.js';
+import { ADDED_COLUMNS } from '../src/output/columns.js';
+import { itemsOf, runsOf } from './support/chain.js';
 import { cli } from './support/cli.js';
+import { LIGHT_AGENT } from './support/light-agent.js';
 import { Workshop } from './support/workshop.js';
 import { Site, readOutput, temporalCli, until } from './support/site.js';
 
 let site: Site;
 before(async () => {
-  site = await Site.open();
+  site = await Site.open({ dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 60 } });
   await site.worker();
 });
 after(() => site.close());
@@ -412,6 +415,36 @@ describe('rerun', { concurrency: 4 }, () => {
       assert.equal(code, 2, stderr);
       assert.match(stderr, message);
     }
+  });
+
+  it('goes over many pages, and continues as new', async () => {
+    const isFailed = (n: number) => n % 25 === 7;
+    const rows = Array.from({ length: 1100 }, (_, n) => [
+      `r${n}`,
+      `echo $AGENT_JOBS_ITEM_ID >> ${join(site.folder, 'many-starts')}; report ${n}`,
+      ...['many', `r${n}`, n, `r${n}`, isFailed(n) ? 'failed' : 'completed', 1],
+      ...(isFailed(n) ? ['no_report: silent', ''] : ['', n]),
+      ...['', '2026-01-01T00:00:00.000Z'],
+    ]);
+    const header = ['id', 'shell', ...ADDED_COLUMNS];
+    const again = await site.jobs.start({
+      csv_path: await site.file('many.csv', stringify([header, ...rows])),
+      instruction: '{shell}',
+      agent: { command: LIGHT_AGENT },
+      max_concurrency: 8,
+      rerun_of: {},
+    });
+    const summary = await again.result();
+    assert.ok((await runsOf(site.client, again.jobId)).length > 1);
+    assert.deepEqual([summary.verdict, summary.completed], ['succeeded', 1100]);
+    const starts = (await readFile(join(site.folder, 'many-starts'), 'utf8')).trim().split('\n');
+    const failed = rows.flatMap((_, n) => (isFailed(n) ? [`r${n}`] : []));
+    assert.deepEqual(starts.toSorted(), failed.toSorted());
+    const output = await readOutput(summary.output_csv_path);
+    assert.deepEqual(
+      output.map(({ id, result_json, origin_job_id }) => [id, result_json, origin_job_id]),
+      rows.map((_, n) => [`r${n}`, String(n), isFailed(n) ? '' : 'many']),
+    );
   });
 
   it('lets items that are kept be retried, and not be cancelled', async () => {

@@ -22,7 +22,7 @@ interface EarlierJob {
 /**
  * What earlier jobs have completed of one task, by row, in some 30 bytes each.
  */
-export class EarlierResults {
+class EarlierResults {
   readonly #jobs: EarlierJob[] = [];
   /** By row: the last job that has completed it, and where. Two rows may be taken for one. */
   readonly #table = new IdTable();
