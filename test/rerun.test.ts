@@ -40,20 +40,26 @@ async function merged(job: JobHandle): Promise<string[]> {
   );
 }
 
+/** Has the server forget a job: all its runs, and its items. */
 async function forget(jobId: string): Promise<void> {
-  const items = await itemsOf(site.client, jobId);
-  for (const workflowId of [jobId, ...items.map((item) => item.workflowId)]) {
+  const runs = (await runsOf(site.client, jobId)).map((runId) => ({ workflowId: jobId, runId }));
+  for (const { workflowId, runId } of [...runs, ...(await itemsOf(site.client, jobId))]) {
     await site.client.workflowService.deleteWorkflowExecution({
       namespace: 'default',
-      workflowExecution: { workflowId },
+      workflowExecution: { workflowId, runId },
     });
   }
   await until('the server has forgotten the job', async () => {
-    const known = await site.client.workflow
-      .getHandle(jobId)
-      .describe()
-      .catch(() => undefined);
-    return known === undefined && (await itemsOf(site.client, jobId)).length === 0;
+    for await (const _ of site.client.workflow.list({
+      query: `WorkflowId STARTS_WITH '${jobId}'`,
+    })) {
+      return false;
+    }
+    const handle = site.client.workflow.getHandle(jobId);
+    return handle.describe().then(
+      () => false,
+      (error: Error) => error.name === 'WorkflowNotFoundError',
+    );
   });
 }
 
@@ -453,9 +459,14 @@ describe('rerun', { concurrency: 4 }, () => {
     await workshop.make('stops', 'c');
     const first = await workshop.run({ max_concurrency: 1 });
     await workshop.mend('fails', 'a');
+    await workshop.mend('stops', 'c');
     await workshop.make('hangs', 'a');
     await workshop.starts();
-    const again = await site.jobs.rerun(first.jobId, { statuses: ['failed'] });
+    const again = await site.jobs.rerun(
+      first.jobId,
+      { statuses: ['failed'] },
+      { changes: { max_concurrency: 2 } },
+    );
     await until('a runs', async () => (await again.status()).running === 1);
     await assert.rejects(again.retryItem('e'), /item e is not run by this job/);
     await assert.rejects(again.cancelItem('b'), /item b has ended already/);
