@@ -6,6 +6,20 @@ set -euo pipefail
 readonly CLI_VERSION=1.5.1
 readonly RETENTION_HOURS=720 # 30 days
 readonly SEARCH_ATTRIBUTES=(AgentJobId=Keyword AgentJobVerdict=Keyword)
+readonly DYNAMIC_CONFIG=(
+  # The server has one history shard, which hands on what workflows ask for (a child, an activity, a
+  # workflow task) 20 times a second by default: a row takes five such steps, of up to 50 ms each.
+  history.transferProcessorMaxPollRPS=100
+  # A child is started under its parent's lock, one after the other. Those that wait for longer than
+  # the default of 0.5 s are begun again, at the server's cost.
+  'history.cacheNonUserContextLockTimeout="5s"'
+  # With four partitions, the default, tasks and polls that do not meet are forwarded.
+  matching.numTaskqueueReadPartitions=1
+  matching.numTaskqueueWritePartitions=1
+  # start-dev reads the search attributes from its database for each use of one, some ten times a row.
+  # Without that, one that is added later may take a minute to be known.
+  system.forceSearchAttributesCacheRefreshOnRead=false
+)
 readonly READY_SECONDS=60    # for the server to serve
 readonly STOP_SECONDS=30     # for it to end in order, before it is killed
 readonly LOCK_SECONDS=60     # for another `up` or `down` of the same database
@@ -404,7 +418,7 @@ must_start() {
 # exec_server [WRAPPER]: this process becomes the server. Ports that are not named here (HTTP API,
 # metrics, the inner services) are free ones that the server picks, so several can run side by side.
 exec_server() {
-  local attribute
+  local attribute setting
   local -a command=("$@" "$cli" server start-dev
     --ip "$HOST" --port "$port" --ui-port "$ui_port"
     --db-filename "$database"
@@ -414,6 +428,9 @@ exec_server() {
     --log-level warn --env-file /dev/null)
   for attribute in "${SEARCH_ATTRIBUTES[@]}"; do
     command+=(--search-attribute "$attribute")
+  done
+  for setting in "${DYNAMIC_CONFIG[@]}"; do
+    command+=(--dynamic-config-value "$setting")
   done
   export GOGC=${GOGC:-400} # memory for speed: 10 % more rows per second
   exec "${command[@]}"
