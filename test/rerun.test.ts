@@ -43,24 +43,23 @@ async function merged(job: JobHandle): Promise<string[]> {
 /** Has the server forget a job: all its runs, and its items. */
 async function forget(jobId: string): Promise<void> {
   const runs = (await runsOf(site.client, jobId)).map((runId) => ({ workflowId: jobId, runId }));
-  for (const { workflowId, runId } of [...runs, ...(await itemsOf(site.client, jobId))]) {
+  const executions = [...runs, ...(await itemsOf(site.client, jobId))];
+  for (const { workflowId, runId } of executions) {
     await site.client.workflowService.deleteWorkflowExecution({
       namespace: 'default',
       workflowExecution: { workflowId, runId },
     });
   }
-  await until('the server has forgotten the job', async () => {
-    for await (const _ of site.client.workflow.list({
-      query: `WorkflowId STARTS_WITH '${jobId}'`,
-    })) {
-      return false;
-    }
-    const handle = site.client.workflow.getHandle(jobId);
-    return handle.describe().then(
-      () => false,
-      (error: Error) => error.name === 'WorkflowNotFoundError',
-    );
-  });
+  for (const { workflowId, runId } of executions) {
+    const handle = site.client.workflow.getHandle(workflowId, runId);
+    const isGone = () =>
+      handle.describe().then(
+        () => false,
+        (error: Error) => error.name === 'WorkflowNotFoundError',
+      );
+    // So soon after its end, the server puts it off for some 20 seconds.
+    await until(`the server has forgotten ${workflowId}`, isGone, 90_000);
+  }
 }
 
 describe('rerun', { concurrency: 4 }, () => {
