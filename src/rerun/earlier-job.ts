@@ -47,21 +47,27 @@ function outputPath({ spec, output_csv_path }: JobRecord, jobId: string): string
 }
 
 async function mustBeOver(client: Client, jobId: string): Promise<void> {
-  try {
-    const { status } = await client.workflow.getHandle(jobId).describe();
-    if (status.name === 'RUNNING') {
-      throw new RerunRefused(
-        `job ${jobId} still runs. To start single rows of it once more: agent-jobs retry ${jobId} ITEM. To wait for its end: agent-jobs watch ${jobId}`,
-      );
-    }
-  } catch (error) {
-    // Forgotten: it has been over for long.
-    if (!(error instanceof WorkflowNotFoundError)) throw error;
+  if (await isRunning(client, jobId)) {
+    throw new RerunRefused(
+      `job ${jobId} still runs. To start single rows of it once more: agent-jobs retry ${jobId} ITEM. To wait for its end: agent-jobs watch ${jobId}`,
+    );
   }
   for await (const { workflowId } of items(client, jobId, `= 'Running'`)) {
+    // The list may be some time behind.
+    if (!(await isRunning(client, workflowId))) continue;
     throw new RerunRefused(
       `job ${jobId} is over, but items of it still run, as ${workflowId}. To end them: agent-jobs cancel ${jobId}`,
     );
+  }
+}
+
+async function isRunning(client: Client, workflowId: string): Promise<boolean> {
+  try {
+    return (await client.workflow.getHandle(workflowId).describe()).status.name === 'RUNNING';
+  } catch (error) {
+    // Forgotten: it has been over for long.
+    if (error instanceof WorkflowNotFoundError) return false;
+    throw error;
   }
 }
 
