@@ -34,7 +34,7 @@ import {
 } from './client/job-items.js';
 import { JobNotFound, type JobStatus, jobStatus } from './client/job-status.js';
 import { unpolledQueues } from './client/task-queues.js';
-import { serverConnection, storeLocation, taskQueue } from './config.js';
+import { serverConnection, storeLocation, taskQueue, tracesWanted } from './config.js';
 import { dataConverter } from './data-converter.js';
 import {
   type AgentSpec,
@@ -58,6 +58,7 @@ import {
   REQUEST_REFUSED_FAILURE,
   SUMMARY_MEMO,
   cancelItemUpdate,
+  heartbeatSignal,
   itemWorkflowId,
   pauseUpdate,
   reportUpdate,
@@ -173,7 +174,8 @@ export class AgentJobs {
   readonly store: JobStore;
 
   /**
-   * Connects as the standard Temporal environment variables and profile file say.
+   * Connects as the standard Temporal environment variables and profile file say. Where those of OpenTelemetry
+   * say that traces are sent, jobs are part of the caller's trace, if it has registered a tracer provider.
    * @param options.connectTimeoutMs default: 10 s.
    * @throws {ConfigError} where these are not usable; {@link ServerUnreachable}; {@link StoreError} where
    *   there can be no job store of that name.
@@ -190,7 +192,14 @@ export class AgentJobs {
     }).catch((error: unknown) => {
       throw new ServerUnreachable(address, error);
     });
-    return new AgentJobs({ ...rest, client: new Client({ connection, namespace, dataConverter }) });
+    const traces = tracesWanted() ? [(await import('./traces/client.js')).clientTraces] : [];
+    return new AgentJobs({
+      ...rest,
+      client: new Client({
+        ...{ connection, namespace, dataConverter },
+        interceptors: { workflow: traces },
+      }),
+    });
   }
 
   constructor(options: AgentJobsOptions) {
@@ -354,11 +363,7 @@ export class AgentJobs {
     const send = (workflowId: string) =>
       this.client.workflow.getHandle(workflowId).executeUpdate(reportUpdate, { args: [report] });
     try {
-      return await send(itemWorkflowId(job_id, item_id)).catch(async (error: unknown) => {
-        if (!(error instanceof WorkflowNotFoundError)) throw error;
-        // It may have been started again.
-        return send(await runningItem(this.client, job_id, item_id));
-      });
+      return await this.#toRunningItem(job_id, item_id, send);
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) {
         return settled('no such item runs: it has ended, or has not been started');
@@ -366,6 +371,34 @@ export class AgentJobs {
       if (error instanceof WorkflowUpdateFailedError) return settled('the item ended meanwhile');
       throw error;
     }
+  }
+
+  /**
+   * Says that the external agent of an item lives, where its job has `heartbeat_seconds`: about three times in
+   * that time, and not more often, since the server takes 10,000 signals of an item.
+   * @param heartbeat.run only if this run of the item is on. Default: any.
+   * @returns false where no such item runs: it has ended, and there is nothing more to do for it.
+   */
+  async heartbeat(heartbeat: { job_id: string; item_id: string; run?: number }): Promise<boolean> {
+    const { job_id, item_id } = heartbeat;
+    const send = (workflowId: string) =>
+      this.client.workflow.getHandle(workflowId).signal(heartbeatSignal, heartbeat);
+    try {
+      await this.#toRunningItem(job_id, item_id, send);
+      return true;
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return false;
+      throw error;
+    }
+  }
+
+  /** @throws `WorkflowNotFoundError` where no such item runs. */
+  #toRunningItem<T>(jobId: string, itemId: string, send: (workflowId: string) => Promise<T>) {
+    return send(itemWorkflowId(jobId, itemId)).catch(async (error: unknown) => {
+      if (!(error instanceof WorkflowNotFoundError)) throw error;
+      // It may have been started again.
+      return send(await runningItem(this.client, jobId, itemId));
+    });
   }
 
   async close(): Promise<void> {

@@ -107,6 +107,18 @@ export function devServerDatabase(): string | undefined {
   return process.env['TEMPORAL_DEV_DB'] || undefined;
 }
 
+/** Whether the standard variables of OpenTelemetry say where traces are to be sent. */
+export function tracesWanted(): boolean {
+  const { env } = process;
+  if (
+    env['OTEL_SDK_DISABLED']?.toLowerCase() === 'true' ||
+    env['OTEL_TRACES_EXPORTER'] === 'none'
+  ) {
+    return false;
+  }
+  return Boolean(env['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'] || env['OTEL_EXPORTER_OTLP_ENDPOINT']);
+}
+
 /** The settings in force, for a process that runs in another folder. */
 export function settings(): Record<string, string> {
   const { address, namespace } = serverConnection();

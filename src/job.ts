@@ -93,6 +93,21 @@ export interface JobSpec {
   output_schema?: { [key: string]: Json } | boolean | undefined;
   /** Items in flight at once, 1–1000. Default: 16. */
   max_concurrency?: number | undefined;
+  /**
+   * Rows that may start in a second, a minute or an hour, evenly over the time: `2/s`, `30/m`, `500/h`.
+   * After a while without, those of one second start at once, one row at least. Default, or `off`: any.
+   */
+  rate?: string | undefined;
+  /**
+   * Columns, and how many rows of the same value there may be in flight at once: `{"account": 4}`. Rows whose
+   * value has so many are passed over, and started later.
+   */
+  keyed_limits?: { [column: string]: number } | undefined;
+  /**
+   * A limit shared with other jobs of the namespace: no more rows of all jobs that name the pool are in flight
+   * at once than it has slots. Where they do not agree on the size, the smallest holds.
+   */
+  pool?: Pool | undefined;
   /** Seconds one agent may run, counted from its start. Default: 1800. */
   max_runtime_seconds?: number | undefined;
   /** Tries of an item before it is failed; what another try would meet again is not tried. Default: 1. */
@@ -104,6 +119,16 @@ export interface JobSpec {
    * have ended, or all. Default: any share is tolerated.
    */
   tolerated_failure_percentage?: number | undefined;
+  /**
+   * Seconds for which an agent process may print nothing and call nothing before it is ended, and the attempt
+   * has `timed_out`, 1 and up. Default: any time within `max_runtime_seconds`.
+   */
+  idle_seconds?: number | undefined;
+  /**
+   * Seconds for which an external agent may send no heartbeat before the attempt has `timed_out`, 1 and up; for
+   * an activity, its heartbeat timeout. Default: any time within `max_runtime_seconds`.
+   */
+  heartbeat_seconds?: number | undefined;
   /** Seconds to wait, after an agent has ended, for a report that travels apart from it. Default: 5. */
   report_grace_seconds?: number | undefined;
   /** Seconds an agent may go on after its accepted report before it is ended. Default: 30. */
@@ -152,6 +177,28 @@ export type JobChanges = {
 
 /** What rows and their IDs come from. */
 export type FixedByFirstJob = 'csv_path' | 'input_key' | 'id_column';
+export interface Pool {
+  /** 1 to 64 characters of `A-Z a-z 0-9 . _ -`. */
+  name: string;
+  size: number;
+}
+
+/** What the `pool` query of a pool answers. */
+export interface PoolView {
+  name: string;
+  size: number;
+  /** Slots that no job holds. */
+  free: number;
+  jobs: {
+    job_id: string;
+    /** Slots that it could use. */
+    wants: number;
+    /** Slots that it may use. */
+    slots: number;
+    /** Slots that it may still be using, where some were taken back. */
+    held: number;
+  }[];
+}
 
 /** The part of {@link AgentSpec} that workflows need: which way an item is worked on. */
 export type AgentRoute =
@@ -163,6 +210,8 @@ export type AgentRoute =
 export interface ItemLimits {
   max_runtime_seconds: number;
   max_attempts: number;
+  idle_seconds?: number;
+  heartbeat_seconds?: number;
   report_grace_seconds: number;
   exit_grace_seconds: number;
   max_result_bytes: number;
@@ -176,6 +225,9 @@ export interface JobSettings {
   csv_path: string;
   output_csv_path: string;
   max_concurrency: number;
+  rate?: string;
+  keyed_limits?: { [column: string]: number };
+  pool?: Pool;
   tolerated_failures?: number;
   tolerated_failure_percentage?: number;
   agent: AgentRoute;
@@ -194,7 +246,8 @@ export const FAILURE_REASONS = [
 /**
  * Why an item failed.
  * - `no_report`: the agent ended well and never reported.
- * - `timed_out`: it was still running, or (external) silent, at its deadline.
+ * - `timed_out`: it was still running, or (external) silent, at its deadline; or it gave no sign of life for
+ *   `idle_seconds` or `heartbeat_seconds`.
  * - `agent_error`: it ended badly, or could not be started.
  * - `invalid_report`: it ended, and all it ever reported was refused.
  * - `worker_lost`: its worker was lost more often than {@link MAX_LOST_RUNS} allows.
@@ -319,6 +372,8 @@ export interface Pause {
 export interface SettingsChange {
   /** Items in flight at once, 1–1000. */
   max_concurrency?: number | undefined;
+  /** As in {@link JobSpec}; `off` ends it. What has started before counts. */
+  rate?: string | undefined;
   /** Seconds one agent may run: of rows that start from then on. */
   max_runtime_seconds?: number | undefined;
   /** As in {@link JobSpec}. A job that has halted goes on if what has failed is tolerated now. */
@@ -351,6 +406,8 @@ export interface JobProgress extends Counts {
   max_concurrency: number;
   /** Set where no rows are started for now; those that run go on. */
   paused: Pause | null;
+  /** What else keeps a row from starting just now, though `max_concurrency` would let it; for people. */
+  waiting_for: string | null;
   /** Rows ended per second over the last minute or so; null until known. */
   rows_per_second: number | null;
   /** Seconds to the end at that rate; null until known. */
@@ -429,6 +486,9 @@ export const DEFAULT_LIMITS: ItemLimits = {
 
 /** Pending children and activities are limited to 2,000 per workflow by the server. */
 export const MAX_CONCURRENCY = 1000;
+export const MAX_POOL_SIZE = 10_000;
+/** Columns with limits: of each row and column, a job is told a hash. */
+export const MAX_KEYED_LIMITS = 5;
 /** Payloads are limited to 2 MB by the server; a report needs room around its result. */
 export const MAX_RESULT_BYTES = 1_048_576;
 /** The schema travels to every child, so it has to stay small against a history. */

@@ -4,15 +4,21 @@
  */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import { defineSearchAttributeKey } from '@temporalio/common';
-import type { ControlAnswer, JobProgress, Json, ReportAnswer } from './job.js';
+import type { ControlAnswer, JobProgress, Json, PoolView, ReportAnswer } from './job.js';
 
 export const JOB_WORKFLOW = 'agentJob';
 export const ITEM_WORKFLOW = 'agentJobItem';
+export const POOL_WORKFLOW = 'agentPool';
 
 /** To an item, by an agent. The payload is a `Report`; anything may arrive, so it is typed as such. */
 export const reportSignal = defineSignal<[unknown]>('report_agent_job_result');
 /** As {@link reportSignal}, and answers. One name for both: a reporter picks by need. */
 export const reportUpdate = defineUpdate<ReportAnswer, [unknown]>('report_agent_job_result');
+/**
+ * To an item, by an external agent: it lives. The payload is `{ job_id?, item_id?, run? }` or nothing; what is
+ * given must match. Ignored where the job has no `heartbeat_seconds`.
+ */
+export const heartbeatSignal = defineSignal<[unknown?]>('heartbeat_agent_job_item');
 /** To a job: start no more rows, let running ones end. The payload is `{ reason? }` or nothing. */
 export const stopSignal = defineSignal<[unknown?]>('stop');
 /** As {@link stopSignal}, and answers. */
@@ -27,6 +33,12 @@ export const resumeUpdate = defineUpdate<ControlAnswer, [unknown]>('resume');
 export const cancelItemUpdate = defineUpdate<ControlAnswer, [unknown]>('cancel_item');
 /** To a job: start an item that has ended once more. The payload is `{ item_id }`. */
 export const retryItemUpdate = defineUpdate<ControlAnswer, [unknown]>('retry_item');
+/** To a pool, by a job. The payload is a `PoolAsk`. */
+export const poolAskSignal = defineSignal<[unknown]>('pool_ask');
+/** To a job, by its pool. The payload is a `PoolGrant`. */
+export const poolGrantSignal = defineSignal<[unknown]>('pool_grant');
+/** To a pool. */
+export const poolQuery = defineQuery<PoolView>('pool');
 /** To a job. */
 export const progressQuery = defineQuery<JobProgress>('progress');
 /** To an item: what is to be done, and how it stands. */
@@ -44,6 +56,10 @@ export interface ItemView {
   prompt?: string;
   row?: { [column: string]: Json };
   output_schema?: { [key: string]: Json } | boolean;
+  /** How long an external agent may be silent, where that is limited. */
+  heartbeat_seconds?: number;
+  /** ISO 8601: when it last gave a sign, where that is limited. */
+  last_heartbeat?: string;
   reported: boolean;
   refused_reports: RefusedReport[];
 }
@@ -92,6 +108,18 @@ export function agentTaskQueue(taskQueue: string): string {
 export function itemWorkflowId(jobId: string, itemId: string, generation = 1): string {
   const id = `${jobId}/${encodeURIComponent(itemId)}`;
   return generation === 1 ? id : `${id}/${generation}`;
+}
+
+const POOL_PREFIX = 'agent-pool:';
+
+/** The workflow ID of a pool. No job or item has a colon before a slash in its own. */
+export function poolWorkflowId(name: string): string {
+  return POOL_PREFIX + name;
+}
+
+/** The pool that a workflow ID of {@link poolWorkflowId} names. */
+export function poolNameOf(workflowId: string): string {
+  return workflowId.slice(POOL_PREFIX.length);
 }
 
 /** The item that a workflow ID of {@link itemWorkflowId} names. */

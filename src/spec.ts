@@ -6,6 +6,7 @@ import { z } from 'zod';
 import {
   type AgentRoute,
   type AgentSpec,
+  type ItemLimits,
   type JobSettings,
   type FixedByFirstJob,
   type JobSpec,
@@ -15,6 +16,8 @@ import {
   DEFAULT_MAX_CONCURRENCY,
   ISOLATIONS,
   MAX_CONCURRENCY,
+  MAX_KEYED_LIMITS,
+  MAX_POOL_SIZE,
   MAX_RESULT_BYTES,
   MAX_SCHEMA_BYTES,
   MAX_SELECTED_IDS,
@@ -24,6 +27,8 @@ import {
   isProcess,
   jobIdProblem,
 } from './job.js';
+import { NO_RATE, RATE_PATTERN } from './rate.js';
+import { livenessProblem } from './liveness.js';
 import { SchemaError, compileSchema } from './schema.js';
 
 /** The spec is not usable. The message has one line per problem: `field.path: what is wrong`. */
@@ -72,6 +77,12 @@ const activity = z.strictObject({ activity: text, task_queue: text });
 /** Settings that can also be changed while the job runs. */
 const changeable = {
   max_concurrency: z.int().min(1).max(MAX_CONCURRENCY).optional(),
+  rate: z
+    .string()
+    .refine((rate) => rate === NO_RATE || RATE_PATTERN.test(rate), {
+      message: `must be rows in a second, minute or hour, as 2/s, 30/m, 500/h, or ${NO_RATE}`,
+    })
+    .optional(),
   max_runtime_seconds: seconds(0.1, 7 * 86_400).optional(),
   tolerated_failures: z.int().min(0).optional(),
   tolerated_failure_percentage: z.number().min(0).max(100).optional(),
@@ -121,11 +132,27 @@ const spec = z.strictObject({
     });
     return z.NEVER;
   }),
+  keyed_limits: z
+    .record(text, z.int().min(1).max(MAX_CONCURRENCY))
+    .refine((limits) => Object.keys(limits).length <= MAX_KEYED_LIMITS, {
+      message: `takes ${MAX_KEYED_LIMITS} columns at most`,
+    })
+    .optional(),
+  pool: z
+    .strictObject({
+      name: z
+        .string()
+        .regex(/^[A-Za-z0-9._-]{1,64}$/, 'must be 1 to 64 characters of A-Z a-z 0-9 . _ -'),
+      size: z.int().min(1).max(MAX_POOL_SIZE),
+    })
+    .optional(),
   id_column: text.optional(),
   output_csv_path: absolutePath.regex(/\.(csv|jsonl)$/i, 'must end in .csv or .jsonl').optional(),
   overwrite: z.boolean().optional(),
   output_schema: z.union([z.record(z.string(), z.json()), z.boolean()]).optional(),
   max_attempts: z.int().min(1).max(100).optional(),
+  idle_seconds: seconds(1, 7 * 86_400).optional(),
+  heartbeat_seconds: seconds(1, 7 * 86_400).optional(),
   report_grace_seconds: seconds(0, 3600).optional(),
   exit_grace_seconds: seconds(0, 3600).optional(),
   max_result_bytes: z.int().min(1).max(MAX_RESULT_BYTES).optional(),
@@ -148,6 +175,8 @@ const rerun = spec
 export function parseSpec(input: unknown): JobSpec {
   const parsed = read(spec, input);
   checkSchema(parsed.output_schema);
+  const problem = livenessProblem(routeOf(parsed.agent).kind, limitsOf(parsed));
+  if (problem !== undefined) throw new SpecError([problem]);
   return parsed;
 }
 
@@ -208,22 +237,32 @@ function checkSchema(schema: JobSpec['output_schema']): void {
 
 /** The settings that the workflows run by: the spec with every default filled in. */
 export function settingsOf(spec: JobSpec, jobId: string): JobSettings {
-  const { tolerated_failures, tolerated_failure_percentage } = spec;
+  const { rate, keyed_limits, pool, tolerated_failures, tolerated_failure_percentage } = spec;
   return {
     csv_path: spec.csv_path,
     output_csv_path: spec.output_csv_path ?? defaultOutputPath(spec.csv_path, jobId),
     max_concurrency: spec.max_concurrency ?? DEFAULT_MAX_CONCURRENCY,
+    ...(rate !== undefined && rate !== NO_RATE && { rate }),
+    ...(keyed_limits !== undefined && { keyed_limits }),
+    ...(pool !== undefined && { pool }),
     ...(tolerated_failures !== undefined && { tolerated_failures }),
     ...(tolerated_failure_percentage !== undefined && { tolerated_failure_percentage }),
     agent: routeOf(spec.agent),
-    limits: {
-      max_runtime_seconds: spec.max_runtime_seconds ?? DEFAULT_LIMITS.max_runtime_seconds,
-      max_attempts: spec.max_attempts ?? DEFAULT_LIMITS.max_attempts,
-      report_grace_seconds: spec.report_grace_seconds ?? DEFAULT_LIMITS.report_grace_seconds,
-      exit_grace_seconds: spec.exit_grace_seconds ?? DEFAULT_LIMITS.exit_grace_seconds,
-      max_result_bytes: spec.max_result_bytes ?? DEFAULT_LIMITS.max_result_bytes,
-    },
+    limits: limitsOf(spec),
     ...(spec.output_schema === undefined ? {} : { output_schema: spec.output_schema }),
+  };
+}
+
+function limitsOf(spec: JobSpec): ItemLimits {
+  const { idle_seconds, heartbeat_seconds } = spec;
+  return {
+    max_runtime_seconds: spec.max_runtime_seconds ?? DEFAULT_LIMITS.max_runtime_seconds,
+    max_attempts: spec.max_attempts ?? DEFAULT_LIMITS.max_attempts,
+    ...(idle_seconds !== undefined && { idle_seconds }),
+    ...(heartbeat_seconds !== undefined && { heartbeat_seconds }),
+    report_grace_seconds: spec.report_grace_seconds ?? DEFAULT_LIMITS.report_grace_seconds,
+    exit_grace_seconds: spec.exit_grace_seconds ?? DEFAULT_LIMITS.exit_grace_seconds,
+    max_result_bytes: spec.max_result_bytes ?? DEFAULT_LIMITS.max_result_bytes,
   };
 }
 

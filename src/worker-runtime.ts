@@ -1,40 +1,50 @@
-import { inspect } from 'node:util';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { HISTOGRAM_BOUNDS } from './metrics.js';
+import { logLine } from './worker-log.js';
+import type { LogFormat } from './worker-tuning.js';
+
+/** Says something in the log of this process's workers, once {@link installRuntime} has been called. */
+export function warn(message: string): void {
+  Runtime.instance().logger.warn(message);
+}
+
+interface RuntimeSettings {
+  logFormat: LogFormat;
+  /** `HOST:PORT`, at which Prometheus finds the metrics of this process. Default: there are none. */
+  metricsAddress?: string | undefined;
+}
 
 /**
  * Sets up the SDK for the workers of this process: to be called before the first one is started, by
  * who handles signals itself.
- * @param log takes warnings and errors of the SDK, a line each.
+ * @param log takes what the SDK and activities have to say, a line each.
+ * @throws where the address for metrics cannot be listened at.
  */
-export function installRuntime(log: (line: string) => void): void {
-  const logger = new DefaultLogger('WARN', ({ level, message, meta = {} }) => {
-    // Said of agent workers, which have no workflows on purpose.
-    if (!message.startsWith('No workflows registered')) log(`${level} ${logLine(message, meta)}`);
+export function installRuntime(
+  log: (line: string) => void,
+  { logFormat, metricsAddress }: RuntimeSettings,
+): void {
+  const logger = new DefaultLogger(logFormat === 'json' ? 'INFO' : 'WARN', (entry) => {
+    const line = logLine(logFormat, entry);
+    if (line !== undefined) log(line);
   });
   Runtime.install({
     shutdownSignals: [],
     logger,
-    telemetryOptions: { logging: { filter: { core: 'WARN', other: 'ERROR' }, forward: {} } },
+    telemetryOptions: {
+      logging: { filter: { core: 'WARN', other: 'ERROR' }, forward: {} },
+      ...(metricsAddress !== undefined && {
+        metrics: {
+          prometheus: {
+            bindAddress: metricsAddress,
+            // As Prometheus wants names and units to be.
+            countersTotalSuffix: true,
+            unitSuffix: true,
+            useSecondsForDurations: true,
+            histogramBucketOverrides: HISTOGRAM_BOUNDS,
+          },
+        },
+      }),
+    },
   });
-}
-
-/** The same in every line, or of use to nobody who reads them. */
-const LEFT_OUT = new Set(
-  (
-    'sdkComponent taskQueue namespace runId workflowType workflowId activityType activityId ' +
-    'attempt isLocal taskToken error'
-  ).split(' '),
-);
-
-/** What happened, to whom, and why; the rest where there is more. */
-function logLine(message: string, meta: Record<string, unknown>): string {
-  const { workflowId, activityType, error } = meta;
-  const who = [workflowId, activityType].filter((name) => typeof name === 'string');
-  const more = Object.entries(meta).filter(([key]) => !LEFT_OUT.has(key));
-  const parts = [
-    [message, ...who].join(' '),
-    ...(error === undefined ? [] : [error instanceof Error ? error.message : inspect(error)]),
-    ...(more.length === 0 ? [] : [inspect(Object.fromEntries(more))]),
-  ];
-  return parts.join(': ').replace(/\s*\n\s*/g, ' ');
 }

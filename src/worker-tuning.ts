@@ -12,6 +12,10 @@ const AGENT_RAMP_THROTTLE_MS = 250;
 /** A poll that is always there, so that a queue is seen to be worked on. */
 const LEAST_POLLERS = 2;
 
+/** How a worker says what there is to say: for people, or as JSON objects, a line each. */
+export const LOG_FORMATS = ['text', 'json'] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
+
 export interface WorkerTuning {
   /** Workflows kept in memory. Default: by the SDK, some 600 for each GB of heap beyond the first 200 MB. */
   cachedWorkflows?: number | undefined;

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
+import { noopMetricMeter } from '@temporalio/common';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { createControlActivities } from './activities/control.js';
 import { OpenJobs } from './activities/open-jobs.js';
@@ -12,13 +13,17 @@ import { dataConverter } from './data-converter.js';
 import type { ServerConnection } from './config.js';
 import type { WorkerRole } from './job.js';
 import { agentTaskQueue } from './messages.js';
+import { Metrics } from './metrics.js';
 import { ReportEndpoint } from './report/endpoint.js';
 import { JobStore } from './store/job-store.js';
 import { openStore } from './store/open-store.js';
+import type { WorkerTraces } from './traces/worker-traces.js';
+import { nameItemInLog } from './worker-interceptors.js';
 import { type WorkerTuning, agentsTuning, workflowsTuning } from './worker-tuning.js';
 
 /** Built by `npm run build`, for the sources and for the package alike. */
 const WORKFLOW_BUNDLE = fileURLToPath(new URL('../dist/workflow-bundle.js', import.meta.url));
+const TRACED_BUNDLE = fileURLToPath(new URL('../dist/workflow-bundle-traced.js', import.meta.url));
 
 const MAX_RECONNECT_BACKOFF_MS = 1000;
 
@@ -35,6 +40,10 @@ export interface AgentJobsWorkerOptions extends WorkerTuning {
    * leave when they are killed together with their guards. Without one, nothing is noted.
    */
   notesFolder?: string;
+  /** Sends traces, where it is given. */
+  traces?: WorkerTraces | undefined;
+  /** Has what activities log name their job, item, attempt and run. Default: false. */
+  logItems?: boolean;
   /** Agents at once on this host, at most. */
   concurrency: number;
   /** Seconds that agents may go on after {@link AgentJobsWorker.shutdown}. */
@@ -65,11 +74,14 @@ export async function startWorker(options: AgentJobsWorkerOptions): Promise<Agen
     }),
     namespace,
     dataConverter,
+    interceptors: { workflow: options.traces === undefined ? [] : [options.traces.client] },
   });
   const drain = new AbortController();
   // Each agent listens.
   setMaxListeners(0, drain.signal);
-  const host: Host = { options, connection, client, store, jobs: new OpenJobs(store) };
+  const jobs = new OpenJobs(store);
+  const metrics = ownMetrics(options);
+  const host: Host = { options, connection, client, store, jobs, metrics };
   const parts = await Promise.all([
     ...(role === 'agents' ? [] : [workflowsPart(host)]),
     ...(role === 'workflows' ? [] : [agentsPart(host, drain.signal)]),
@@ -102,6 +114,14 @@ interface Host {
   client: Client;
   store: JobStore;
   jobs: OpenJobs;
+  metrics: Metrics | undefined;
+}
+
+/** @returns undefined where this process has no address for metrics. */
+function ownMetrics({ namespace, taskQueue }: AgentJobsWorkerOptions): Metrics | undefined {
+  const meter = Runtime.instance().metricMeter;
+  if (meter === noopMetricMeter) return undefined;
+  return new Metrics(meter.withTags({ namespace, task_queue: taskQueue }));
 }
 
 /** A worker of the SDK, and what is to be closed after it. */
@@ -111,10 +131,12 @@ interface Part {
 }
 
 async function workflowsPart(host: Host): Promise<Part> {
+  const { traces } = host.options;
   const worker = await Worker.create({
     ...common(host),
     taskQueue: host.options.taskQueue,
-    workflowBundle: { codePath: WORKFLOW_BUNDLE },
+    workflowBundle: { codePath: traces === undefined ? WORKFLOW_BUNDLE : TRACED_BUNDLE },
+    ...(traces !== undefined && { sinks: traces.sinks }),
     activities: createControlActivities(host),
     ...workflowsTuning(host.options),
     // A worker that was killed leaves its sticky queue behind; its workflows wait so long for it.
@@ -124,7 +146,7 @@ async function workflowsPart(host: Host): Promise<Part> {
 }
 
 async function agentsPart(host: Host, drained: AbortSignal): Promise<Part> {
-  const { client, jobs, options } = host;
+  const { client, jobs, options, metrics } = host;
   const notes = await openNotes(options.notesFolder);
   const endpoint = await ReportEndpoint.listen();
   const guard = new Guard();
@@ -132,7 +154,10 @@ async function agentsPart(host: Host, drained: AbortSignal): Promise<Part> {
   const worker = await Worker.create({
     ...common(host),
     taskQueue: agentTaskQueue(options.taskQueue),
-    activities: createAgentActivities({ client, jobs, endpoint, guard, hosts, notes, drained }),
+    activities: createAgentActivities({
+      ...{ client, jobs, metrics, traces: options.traces },
+      ...{ endpoint, guard, hosts, notes, drained },
+    }),
     ...agentsTuning(options, options.concurrency),
   });
   const close = async () => {
@@ -144,10 +169,15 @@ async function agentsPart(host: Host, drained: AbortSignal): Promise<Part> {
 }
 
 function common({ connection, options }: Host) {
+  const activity = [
+    ...(options.traces === undefined ? [] : [options.traces.activity]),
+    ...(options.logItems === true ? [nameItemInLog] : []),
+  ];
   return {
     connection,
     namespace: options.namespace,
     dataConverter,
+    ...(activity.length > 0 && { interceptors: { activity } }),
     // Heartbeats go out every 5 s, against a timeout of 20.
     maxHeartbeatThrottleInterval: 5000,
     shutdownForceTime: (options.drainSeconds + 30) * 1000,

@@ -31,6 +31,8 @@ test('the package installs into an empty folder and runs a job there', async () 
   const paths = files.map(({ path }) => path);
   for (const path of [
     'dist/workflow-bundle.js',
+    'dist/workflow-bundle-traced.js',
+    'docs/grafana-dashboard.json',
     'dist/report-page.html',
     'temporal-dev.sh',
     'LICENSE',

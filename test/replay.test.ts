@@ -12,16 +12,21 @@ interface RecordedHistory {
 }
 
 const FOLDER = join(ROOT, 'test/histories');
-const WORKFLOW_BUNDLE = join(ROOT, 'dist/workflow-bundle.js');
+/** A worker that sends traces may take over what one without has begun. */
+const BUNDLES = { '': 'workflow-bundle.js', ', traced': 'workflow-bundle-traced.js' };
 
-for (const name of readdirSync(FOLDER).filter((file) => file.endsWith('.json'))) {
-  test(`the history ${name} replays`, async () => {
+const names = readdirSync(FOLDER).filter((file) => file.endsWith('.json'));
+const cases = Object.entries(BUNDLES).flatMap(([how, bundle]) =>
+  names.map((name) => ({ name, how, codePath: join(ROOT, 'dist', bundle) })),
+);
+for (const { name, how, codePath } of cases) {
+  test(`the history ${name} replays${how}`, async () => {
     quietRuntime();
     const history = JSON.parse(readFileSync(join(FOLDER, name), 'utf8')) as RecordedHistory;
     const { workflowId } = history.events[0].workflowExecutionStartedEventAttributes;
     try {
       await Worker.runReplayHistory(
-        { workflowBundle: { codePath: WORKFLOW_BUNDLE }, dataConverter },
+        { workflowBundle: { codePath }, dataConverter },
         history,
         workflowId,
       );

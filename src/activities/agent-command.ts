@@ -17,6 +17,8 @@ export interface RunSurroundings {
   endpoint: ReportEndpoint;
   rowFile: string;
   workdir: string;
+  /** By which its processes are part of a trace. */
+  trace: { [name: string]: string } | undefined;
 }
 
 /** What its agent has beside. */

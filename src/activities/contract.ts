@@ -16,6 +16,7 @@ import type {
   RowOutcome,
   Usage,
 } from '../job.js';
+import type { PoolAsk } from '../pool-message.js';
 
 /** A job as activities address it. A worker with another store throws `WrongStore` and is not asked again at once. */
 export interface JobRef {
@@ -43,17 +44,17 @@ interface OpenedInput {
 export interface ControlActivities {
   /** Checks the input and the output path, and snapshots the input. Idempotent for its job. */
   openInput(job: { job_id: string; spec: JobSpec | RerunSpec }): Promise<OpenedInput>;
-  /** Item IDs of rows `from`, `from + 1`, …: at least one, at most `count`. */
-  listItems(page: JobRef & { from: number; count: number }): Promise<string[]>;
+  /** The items of rows `from`, `from + 1`, …: at least one, at most `count`. */
+  listItems(page: JobRef & { from: number; count: number }): Promise<ListedItem[]>;
   /**
    * The same of a job that does not start all rows: those that it starts, at most `count` and perhaps none, of
    * rows `from` up to `next`.
    */
   listItemsToStart(
     page: JobRef & { from: number; count: number },
-  ): Promise<{ items: [row_index: number, item_id: string][]; next: number }>;
-  /** The item IDs of some rows, in their order. */
-  itemIds(rows: JobRef & { rows: number[] }): Promise<string[]>;
+  ): Promise<{ items: [row_index: number, item: ListedItem][]; next: number }>;
+  /** The items of some rows, in their order. */
+  itemIds(rows: JobRef & { rows: number[] }): Promise<ListedItem[]>;
   /** The row of an item; null where there is none of this ID. */
   rowOf(item: JobRef & { item_id: string }): Promise<number | null>;
   /** Writes a batch of outcomes. The same batch number is the same batch. */
@@ -73,6 +74,10 @@ export interface ControlActivities {
   awaitItems(wait: ItemsInFlight): Promise<EndedItems>;
   /** Asks the items to end. */
   cancelItems(items: ItemsInFlight): Promise<void>;
+  /** Tells a pool what a job wants and holds; starts the pool where there is none. @returns its run ID. */
+  askPool(ask: { pool: string; ask: PoolAsk }): Promise<string>;
+  /** Waits until a workflow has closed, through all its runs; returns at once where there is none. */
+  awaitEnd(wait: { workflow_id: string; run_id?: string }): Promise<void>;
   /** Puts a result that is too large for an outcome into the store. @returns its key. */
   saveResult(result: JobRef & SavedResult): Promise<string>;
   /** For agents that are not processes of ours: what is to be done. */
@@ -80,6 +85,9 @@ export interface ControlActivities {
   /** Writes the output and the summary. @returns why the output could not be written, or null. */
   exportResults(job: JobRef & { summary: JobSummary }): Promise<string | null>;
 }
+
+/** An item's ID; where the job has limits by key, also the keys of its row, in the order of the limits. */
+export type ListedItem = string | [item_id: string, ...keys: string[]];
 
 /** An item that has started, by row and first run ID; the generation from the second on. */
 export type ItemInFlight = [row_index: number, run_id: string, generation?: number];
@@ -138,6 +146,8 @@ export type AgentEnd = {
 } & (
   | { kind: 'exited'; exit_code: number | null; signal: string | null; last_line: string }
   | { kind: 'timed_out'; last_line: string }
+  /** It was ended since it had printed and called nothing for `idle_seconds`. */
+  | { kind: 'idle'; last_line: string }
   /** It was ended since too many of its reports were refused. */
   | { kind: 'exhausted'; last_line: string }
   | { kind: 'not_started'; error: string }

@@ -8,14 +8,16 @@ import {
   jobIdAttribute,
   verdictAttribute,
 } from '../messages.js';
+import type { Metrics } from '../metrics.js';
 import { type OutcomeOf, exportRows, outputText } from '../output/export.js';
 import { isRerun, settingsOf } from '../spec.js';
 import { type JobStore, PAGE_ROWS, type PageRow, type StoredJob } from '../store/job-store.js';
 import { OutcomeIndex, lastOutcome } from '../store/outcome-index.js';
-import type { ControlActivities, EndedItems, ItemsInFlight } from './contract.js';
+import type { ControlActivities, EndedItems, ItemsInFlight, ListedItem } from './contract.js';
 import { ItemWatch } from './item-watch.js';
 import { InvalidInput, snapshotInput } from './open-input.js';
 import type { OpenJob, OpenJobs } from './open-jobs.js';
+import { createPoolActivities } from './pools.js';
 
 const HEARTBEAT_MS = 5000;
 /** What an item may be told of its row at once; a payload is at most 2 MB. */
@@ -26,21 +28,24 @@ export function createControlActivities(deps: {
   client: Client;
   store: JobStore;
   jobs: OpenJobs;
+  metrics?: Metrics | undefined;
 }): ControlActivities {
-  const { client, store, jobs } = deps;
+  const { client, store, jobs, metrics } = deps;
   const watch = new ItemWatch(client);
 
   async function executionsOf({ items, ...ref }: ItemsInFlight) {
     const rows = items.map(([row]) => row);
-    const itemIds = await itemIdsOf(await jobs.stored(ref), rows);
+    const stored = await rowsOf(await jobs.stored(ref), rows);
     return items.map(([row_index, runId, generation], n) => {
-      const item_id = itemIds[n]!;
+      const { item_id } = stored[n]!;
       const workflowId = itemWorkflowId(ref.job_id, item_id, generation);
       return { row_index, item_id, workflowId, runId };
     });
   }
 
   return {
+    ...createPoolActivities(client),
+
     async openInput({ job_id, spec }) {
       const heartbeat = beat();
       try {
@@ -73,7 +78,7 @@ export function createControlActivities(deps: {
       const stored = await jobs.stored(ref);
       const page = await stored.page(Math.floor(from / PAGE_ROWS));
       const first = from % PAGE_ROWS;
-      return page.slice(first, first + count).map(({ item_id }) => item_id);
+      return page.slice(first, first + count).map(listed);
     },
 
     async listItemsToStart({ from, count, ...ref }) {
@@ -81,7 +86,7 @@ export function createControlActivities(deps: {
     },
 
     async itemIds({ rows, ...ref }) {
-      return itemIdsOf(await jobs.stored(ref), rows);
+      return (await rowsOf(await jobs.stored(ref), rows)).map(listed);
     },
 
     async rowOf({ item_id, ...ref }) {
@@ -102,7 +107,11 @@ export function createControlActivities(deps: {
 
     async appendOutcomes({ batch, counts, outcomes, ...ref }) {
       const stored = await jobs.stored(ref);
-      await stored.saveOutcomes(batch, { at: new Date().toISOString(), counts }, outcomes);
+      const header = { at: new Date().toISOString(), counts };
+      const isNew = await stored.saveOutcomes(batch, header, outcomes);
+      if (metrics === undefined || !isNew) return;
+      const { record } = await jobs.open(ref);
+      metrics.rowsEnded(record.spec.agent, outcomes);
     },
 
     async awaitItems(wait) {
@@ -180,30 +189,34 @@ function beat(): NodeJS.Timeout {
   return setInterval(() => context.heartbeat(), HEARTBEAT_MS);
 }
 
-/** The item IDs, in the same order; each page is read once. */
-async function itemIdsOf(stored: StoredJob, rows: number[]): Promise<string[]> {
+function listed({ item_id, keys }: PageRow): ListedItem {
+  return keys === undefined ? item_id : [item_id, ...keys];
+}
+
+/** The rows, in the same order; each page is read once. */
+async function rowsOf(stored: StoredJob, rows: number[]): Promise<PageRow[]> {
   const pages = new Map<number, PageRow[]>();
-  const itemIds: string[] = [];
+  const found: PageRow[] = [];
   for (const row of rows) {
     const number = Math.floor(row / PAGE_ROWS);
     let page = pages.get(number);
     if (page === undefined) pages.set(number, (page = await stored.page(number)));
-    itemIds.push(page[row % PAGE_ROWS]!.item_id);
+    found.push(page[row % PAGE_ROWS]!);
   }
-  return itemIds;
+  return found;
 }
 
 /** The longest that rows are looked for: a job may start few of many. */
 const MAX_LOOK_MS = 10_000;
 
 async function itemsToStart({ stored, record }: OpenJob, from: number, count: number) {
-  const items: [row_index: number, item_id: string][] = [];
+  const items: [row_index: number, item: ListedItem][] = [];
   let next = from;
   const end = Date.now() + MAX_LOOK_MS;
   while (next < record.total && Date.now() < end) {
     const page = await stored.page(Math.floor(next / PAGE_ROWS));
-    for (const { item_id, kept } of page.slice(next % PAGE_ROWS)) {
-      if (!kept) items.push([next, item_id]);
+    for (const row of page.slice(next % PAGE_ROWS)) {
+      if (!row.kept) items.push([next, listed(row)]);
       next += 1;
       if (items.length === count) return { items, next };
     }

@@ -6,6 +6,7 @@ import { InputError } from '../input/input-error.js';
 import { ItemIds } from '../input/item-ids.js';
 import { dirname } from 'node:path';
 import { isJsonLines, readRows } from '../input/read-rows.js';
+import { rowKeys } from '../input/row-keys.js';
 import { TemplateError, parseTemplate } from '../input/template.js';
 import { type JobSpec, type Json, type RerunSpec, isProcess } from '../job.js';
 import { OutputError, checkOutput } from '../output/output-file.js';
@@ -32,8 +33,8 @@ export interface CheckedInput {
 }
 
 /**
- * Reads the whole input and checks it against the spec: that it is well-formed, that the ID column
- * and the placeholders of instruction and working directory are there, that the output can be written
+ * Reads the whole input and checks it against the spec: that it is well-formed, that the ID column,
+ * those with limits and the placeholders of instruction and working directory are there, that the output can be written
  * where it is a file of this host, that there is a commit to work on where the job wants worktrees.
  * @param onRow called with each row, in order.
  * @throws {InvalidInput} with a message for the person who started the job.
@@ -92,7 +93,8 @@ export async function snapshotInput(
   const kept = new KeptOutcomes(stored);
   const checked = await checkInput(jobId, spec, opened, async ({ outcome, ...row }) => {
     await kept.add({ ...row, ...(outcome !== undefined && { outcome }) });
-    await pages.add(row);
+    const keys = spec.keyed_limits && rowKeys(jobId, Object.keys(spec.keyed_limits), row.row);
+    await pages.add({ ...row, ...(keys !== undefined && { keys }) });
   });
   await pages.end();
   const record: JobRecord = {
@@ -148,11 +150,14 @@ function own(row: Record<string, unknown>, column: string): Json | undefined {
 
 /** @throws {InputError | TemplateError} */
 function checkColumns(spec: JobSpec, columns: string[]): void {
-  if (spec.id_column !== undefined && !columns.includes(spec.id_column)) {
+  const needed = Object.keys(spec.keyed_limits ?? {}).map((column) => [column, 'to limit rows by']);
+  if (spec.id_column !== undefined) needed.unshift([spec.id_column, 'for the item IDs']);
+  for (const [column, purpose] of needed) {
+    if (columns.includes(column!)) continue;
     const known = columns.slice(0, 20).join(', ');
     throw new InputError(
       spec.csv_path,
-      `has no column ${JSON.stringify(spec.id_column)} for the item IDs; its columns are ${known}`,
+      `has no column ${JSON.stringify(column)} ${purpose}; its columns are ${known}`,
     );
   }
   parseTemplate(spec.instruction, columns);

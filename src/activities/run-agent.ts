@@ -10,9 +10,11 @@ import type { RunNotes } from '../agent/leftovers.js';
 import { Workplace } from '../agent/workplace.js';
 import { type Json, type ProcessAgent, clip, isProcess } from '../job.js';
 import { itemWorkflowId } from '../messages.js';
+import type { Metrics } from '../metrics.js';
 import { deliver } from '../report/delivery.js';
 import type { ReportEndpoint } from '../report/endpoint.js';
-import { RunReports } from '../report/run-reports.js';
+import { RunReports, type SendReport } from '../report/run-reports.js';
+import type { WorkerTraces } from '../traces/worker-traces.js';
 import { type StartedAgent, startProcess } from './agent-command.js';
 import type { AgentActivities, AgentEnd, AgentRun } from './contract.js';
 import { startHosted } from './hosted-agent.js';
@@ -34,6 +36,8 @@ export interface AgentHost {
   hosts: CodexHosts;
   /** Where runs are noted for the worker that starts after this one. */
   notes: RunNotes | undefined;
+  metrics?: Metrics | undefined;
+  traces?: Pick<WorkerTraces, 'variables' | 'bind'> | undefined;
   /** Aborts when a worker that shuts down has waited long enough for its agents. */
   drained: AbortSignal;
 }
@@ -102,7 +106,7 @@ async function inWorkplace(own: Run): Promise<AgentEnd> {
     throw new NotPrepared(`the worktree could not be made: ${error.message}`);
   });
   const around = new SetupTeardown(
-    { run, agent, endpoint, rowFile: place.rowFile, workdir: cwd },
+    { run, agent, endpoint, rowFile: place.rowFile, workdir: cwd, trace: host.traces?.variables() },
     { guard, log, drained, noteGroup: (pid) => place.noteGroup(pid) },
   );
   try {
@@ -118,21 +122,17 @@ async function inWorkplace(own: Run): Promise<AgentEnd> {
 }
 
 async function agentEnd(own: Run, cwd: string): Promise<AgentEnd> {
-  const { host, run, reports, log } = own;
-  const { agent, told } = await start(own, cwd);
+  const { host, reports, log } = own;
+  const started = await start(own, cwd);
+  const { agent, told } = started;
   log.add('agent', agent.output);
-  let why: Why;
-  try {
-    why = await endOfAgent(agent, run, reports, host.drained);
-  } finally {
-    await agent.end();
-  }
+  const why = await toItsEnd(own, started);
   const undelivered = await reports.finish(host.drained);
   const patch = await savePatch(own);
   if (!reports.reported) giveBack(why);
   const { message, usage, failure_class } = told?.() ?? {};
   return {
-    ...(why === 'timed_out' || why === 'exhausted'
+    ...(why === 'timed_out' || why === 'idle' || why === 'exhausted'
       ? { kind: why }
       : { kind: 'exited', ...(await agent.exited) }),
     last_line: clip(oneLine(message) || agent.lastLine(), MAX_LINE_CHARS),
@@ -143,6 +143,24 @@ async function agentEnd(own: Run, cwd: string): Promise<AgentEnd> {
     ...(reports.lastRefusal !== undefined && { refused_report: clip(reports.lastRefusal) }),
     ...(patch !== undefined && { patch }),
   };
+}
+
+/** Waits for the end of an agent, or ends it; what it has started is gone then, too. */
+async function toItsEnd(own: Run, { agent, told }: StartedAgent): Promise<Why> {
+  const { host, run, reports } = own;
+  const ended = host.metrics?.agentStarts(own.agent);
+  let why: Why | undefined;
+  try {
+    try {
+      why = await endOfAgent(agent, run, reports, host.drained);
+    } finally {
+      await agent.end();
+    }
+    Context.current().log.info('an agent has ended', { end: why, reported: reports.reported });
+    return why;
+  } finally {
+    ended?.(why ?? 'failed', told?.().usage);
+  }
 }
 
 async function start(own: Run, workdir: string): Promise<StartedAgent> {
@@ -157,6 +175,7 @@ async function start(own: Run, workdir: string): Promise<StartedAgent> {
     output_schema: job.record.spec.output_schema,
     rowFile: place.rowFile,
     workdir,
+    trace: host.traces?.variables(),
   };
   const hosted = await startHosted(task, reports, host.hosts);
   return hosted ?? startProcess(task, host.guard, (pid) => place.noteGroup(pid));
@@ -195,10 +214,19 @@ function oneLine(text = ''): string {
   return text.replace(/\s+/g, ' ').trim();
 }
 
-function reportsOf({ client }: AgentHost, run: AgentRun, job: OpenJob): RunReports {
+function reportsOf(
+  { client, metrics, traces }: AgentHost,
+  run: AgentRun,
+  job: OpenJob,
+): RunReports {
   const handle = client.workflow.getHandle(itemWorkflowId(run.job_id, run.item_id, run.generation));
   const { job_id, item_id } = run;
-  return new RunReports({ job_id, item_id, run: run.run }, job.terms, (report, giveUp) =>
-    deliver(handle, report, giveUp),
+  const send: SendReport = (report, giveUp) => deliver(handle, report, giveUp);
+  return new RunReports(
+    { job_id, item_id, run: run.run },
+    job.terms,
+    // Requests come in no trace, or in one of their own.
+    traces?.bind(send) ?? send,
+    metrics?.reportsOf(job.record.spec.agent),
   );
 }

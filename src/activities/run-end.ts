@@ -5,9 +5,11 @@ import type { RunningAgent } from '../agent/running-agent.js';
 import { WORKER_SHUTDOWN_FAILURE } from '../messages.js';
 import type { RunReports } from '../report/run-reports.js';
 import type { AgentRun } from './contract.js';
+import { watchIdle } from './idle-watch.js';
 
 /** Why a process of a run is over; `stays`: it goes on after its report. */
-export type Why = 'exited' | 'timed_out' | 'exhausted' | 'stays' | 'cancelled' | 'shut_down';
+export type Why =
+  'exited' | 'timed_out' | 'idle' | 'exhausted' | 'stays' | 'cancelled' | 'shut_down';
 
 /** Waits until the agent has exited, or has to be ended. */
 export async function endOfAgent(
@@ -18,8 +20,12 @@ export async function endOfAgent(
 ): Promise<Why> {
   const end = new End(drained);
   let stays: NodeJS.Timeout | undefined;
+  const watch = watchIdle(agent, limits, reports, () => end.settle('idle'));
   try {
-    void agent.exited.then(() => end.settle('exited'));
+    void agent.exited.then(() => {
+      watch?.close();
+      end.settle('exited');
+    });
     reports.onDelivered = () => {
       stays ??= setTimeout(() => end.settle('stays'), limits.exit_grace_seconds * 1000);
     };
@@ -32,6 +38,7 @@ export async function endOfAgent(
     return await end.within(limits.report_grace_seconds, 'exited');
   } finally {
     reports.onDelivered = undefined;
+    watch?.close();
     clearTimeout(stays);
     end.close();
   }

@@ -90,6 +90,10 @@ export class AgentProcess implements RunningAgent {
     return this.#process.pid;
   }
 
+  get lastSignAt(): number {
+    return this.output.lastAt;
+  }
+
   /** Gives it more on standard input. */
   write(text: string): void {
     this.#process.stdin!.write(text);

@@ -38,6 +38,7 @@ export function runVariables(own: {
   token: string | undefined;
   endpoint: { url: string; mcpUrl: string };
   rowFile: string;
+  trace?: { [name: string]: string } | undefined;
 }): { [name: string]: string } {
   const { run, token, endpoint, rowFile } = own;
   return {
@@ -48,6 +49,7 @@ export function runVariables(own: {
     AGENT_JOBS_MCP_URL: endpoint.mcpUrl,
     ...(token !== undefined && { [TOKEN_VARIABLE]: token }),
     [ROW_FILE_VARIABLE]: rowFile,
+    ...own.trace,
   };
 }
 

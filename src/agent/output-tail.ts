@@ -3,12 +3,19 @@ export class OutputTail {
   readonly #maxBytes: number;
   #chunks: Buffer[] = [];
   #bytes = 0;
+  #lastAt = performance.now();
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
   }
 
+  /** When something came last, else when this was made; by the clock of `performance.now`. */
+  get lastAt(): number {
+    return this.#lastAt;
+  }
+
   add(chunk: Buffer): void {
+    this.#lastAt = performance.now();
     this.#chunks.push(chunk);
     this.#bytes += chunk.length;
     while (this.#bytes - this.#chunks[0]!.length >= this.#maxBytes) {

@@ -11,6 +11,8 @@ export interface RunningAgent {
   readonly output: OutputTail;
   /** When the agent itself has ended; what it started may live on. */
   readonly exited: Promise<AgentExit>;
+  /** When it last gave a sign of life, by the clock of `performance.now`. */
+  readonly lastSignAt: number;
   /** Whether the agent runs, or what it has started. */
   alive(): Promise<boolean>;
   /** What it last said. */

@@ -38,6 +38,25 @@ export function count(min: number): (text: string) => number {
   };
 }
 
+/** One of several `column=n`. */
+export function columnLimit(text: string, before: { [column: string]: number } = {}) {
+  const place = text.lastIndexOf('=');
+  const column = text.slice(0, place);
+  if (place < 1) throw new InvalidArgumentError('must be COLUMN=N, as account=4');
+  if (Object.hasOwn(before, column)) throw new InvalidArgumentError(`${column} is given twice`);
+  return { ...before, [column]: number(text.slice(place + 1)) };
+}
+
+/** Where metrics are to be found, as HOST:PORT; loopback where only a port is given. */
+export function metricsAddress(text: string): string {
+  const [, host = '127.0.0.1', port] =
+    /^(?:(\[[0-9A-Fa-f:.]+\]|[0-9.]+|localhost):)?(\d{1,5})$/.exec(text) ?? [];
+  if (port !== undefined && Number(port) >= 1 && Number(port) <= 65_535) {
+    return `${host === 'localhost' ? '127.0.0.1' : host}:${port}`;
+  }
+  throw new InvalidArgumentError('must be PORT, or IP:PORT such as 0.0.0.0:9464');
+}
+
 /** A share of a whole, as 80. */
 export function percent(text: string): number {
   const value = number(text);

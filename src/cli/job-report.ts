@@ -54,6 +54,7 @@ export function answerStatus(status: JobStatus, link: string | undefined): void 
     line('worker', `none answers, these figures are ${age} old; to start one: agent-jobs worker`);
   }
   if (status.paused !== null) line('paused', pauseText(status.paused).replace(/^paused:? /, ''));
+  if (status.waiting_for !== null) line('waiting', `for ${oneLine(status.waiting_for, MAX_ERROR)}`);
   const rate = status.rows_per_second;
   if (rate !== null) {
     const eta = status.eta_seconds;

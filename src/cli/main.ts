@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { nameStore } from '../config.js';
 import { addCancel } from './cancel.js';
 import { EXIT_CODES_HELP, explain } from './errors.js';
+import { addHeartbeat } from './heartbeat.js';
 import { addItems } from './items.js';
 import { addList } from './list.js';
 import { addLocal } from './local.js';
@@ -62,6 +63,7 @@ function program(): Command {
   addCancel(root);
   addRetry(root);
   addReport(root);
+  addHeartbeat(root);
   addLocal(root);
   addMcp(root);
   return root;

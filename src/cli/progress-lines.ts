@@ -72,6 +72,9 @@ function facts(status: JobStatus): Segment[] {
   }
   if (doing !== undefined) list.push({ text: doing, color: 'yellow' });
   if (running !== null) list.push({ text: `${running} running` });
+  if (status.waiting_for !== null) {
+    list.push({ text: `waiting for ${oneLine(status.waiting_for, 100)}`, color: 'yellow' });
+  }
   list.push({ text: `${failed} failed`, color: failed > 0 ? 'red' : undefined });
   if (status.kept !== undefined) list.push({ text: `${ended(status.kept)} of an earlier job` });
   if (cancelled > 0) list.push({ text: `${cancelled} cancelled` });

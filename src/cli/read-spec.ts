@@ -16,7 +16,13 @@ export interface SpecOptions {
   output?: string;
   outputSchema?: string;
   maxConcurrency?: number;
+  rate?: string;
+  pool?: string;
+  poolSize?: number;
+  limit?: { [column: string]: number };
   maxRuntimeSeconds?: number;
+  idleSeconds?: number;
+  heartbeatSeconds?: number;
   maxAttempts?: number;
   toleratedFailures?: number;
   toleratedFailurePercentage?: number;
@@ -96,11 +102,22 @@ async function readSettings(options: SpecOptions) {
     reuse: options.reuse,
     output_schema: outputSchema === undefined ? undefined : await readSchema(resolve(outputSchema)),
     max_concurrency: options.maxConcurrency,
+    rate: options.rate,
+    keyed_limits: options.limit,
+    pool: poolOf(options),
     max_runtime_seconds: options.maxRuntimeSeconds,
+    idle_seconds: options.idleSeconds,
+    heartbeat_seconds: options.heartbeatSeconds,
     max_attempts: options.maxAttempts,
     tolerated_failures: options.failFast ? 0 : options.toleratedFailures,
     tolerated_failure_percentage: options.toleratedFailurePercentage,
   };
+}
+
+function poolOf({ pool, poolSize }: SpecOptions) {
+  if (pool === undefined && poolSize === undefined) return undefined;
+  if (pool !== undefined && poolSize !== undefined) return { name: pool, size: poolSize };
+  throw new UsageError('--pool and --pool-size go together: --pool gpt --pool-size 64');
 }
 
 async function readInstruction({ instruction, instructionFile }: SpecOptions) {
@@ -171,6 +188,7 @@ const OPTION_NAMES: Record<string, string> = {
   csv_path: 'INPUT',
   output_csv_path: '--output',
   agent: 'COMMAND',
+  keyed_limits: '--limit',
 };
 
 function parse(given: unknown): JobSpec {

@@ -6,13 +6,14 @@ import {
   DEFAULT_MAX_CONCURRENCY,
   ISOLATIONS,
   MAX_CONCURRENCY,
+  MAX_KEYED_LIMITS,
   MAX_SETUP_SECONDS,
   MIN_FAILURE_SAMPLE,
   MAX_TEARDOWN_SECONDS,
   PRESETS,
   defaultOutputPath,
 } from '../job.js';
-import { jobId, number, storeOption } from './arguments.js';
+import { columnLimit, jobId, number, storeOption } from './arguments.js';
 import { EXIT_CODES_HELP, UsageError, exitCodeOf } from './errors.js';
 import { answer, answerJson, note } from './output.js';
 import type { SpecOptions } from './read-spec.js';
@@ -80,8 +81,29 @@ export function startOptions(command: Command): Command {
       number,
     )
     .option(
+      '--rate <rows/time>',
+      'rows that may start, as 2/s, 30/m or 500/h, evenly over the time (default: any number)',
+    )
+    .option(
+      '--limit <column=n>',
+      `rows at once that have the same value in a column; up to ${MAX_KEYED_LIMITS} columns, an option each`,
+      columnLimit,
+    )
+    .option('--pool <name>', 'a limit shared with other jobs: what they have in flight at once')
+    .option('--pool-size <n>', 'slots of the pool; the smallest that its jobs give holds', number)
+    .option(
       '--max-runtime-seconds <s>',
       `time for one agent, from its start (default: ${DEFAULT_LIMITS.max_runtime_seconds})`,
+      number,
+    )
+    .option(
+      '--idle-seconds <s>',
+      'end an agent that prints nothing and calls nothing for so long (default: do not look)',
+      number,
+    )
+    .option(
+      '--heartbeat-seconds <s>',
+      'with --external: give up a row of which no heartbeat comes for so long (default: do not look)',
       number,
     )
     .option(

@@ -1,5 +1,5 @@
 import { AgentJobs } from '../client.js';
-import { type ServerConnection, serverConnection, webUi } from '../config.js';
+import { type ServerConnection, serverConnection, tracesWanted, webUi } from '../config.js';
 import { isLoopback } from './loopback.js';
 
 /** A local server that is there answers at once. */
@@ -20,6 +20,9 @@ export interface Connected {
  */
 export async function connected<T>(work: (connected: Connected) => Promise<T>): Promise<T> {
   const server = serverConnection();
+  const traces = tracesWanted()
+    ? (await import('../traces/provider.js')).startTraces('agent-jobs', () => {})
+    : undefined;
   const jobs = await AgentJobs.connect({
     connectTimeoutMs: isLoopback(server.address) ? LOCAL_TIMEOUT_MS : REMOTE_TIMEOUT_MS,
   });
@@ -27,6 +30,7 @@ export async function connected<T>(work: (connected: Connected) => Promise<T>): 
     return await work({ jobs, server, link: (workflowId) => webUiLink(server, workflowId) });
   } finally {
     await jobs.close();
+    await traces?.flush();
   }
 }
 

@@ -7,6 +7,7 @@ import { control } from './control.js';
 
 interface SetOptions {
   maxConcurrency?: number;
+  rate?: string;
   maxRuntimeSeconds?: number;
   toleratedFailures?: number;
   toleratedFailurePercentage?: number;
@@ -21,6 +22,7 @@ export function addSet(program: Command): void {
     )
     .addArgument(jobArgument())
     .option('--max-concurrency <n>', `agents at once, up to ${MAX_CONCURRENCY}`, number)
+    .option('--rate <rows/time>', 'rows that may start, as 2/s, 30/m or 500/h; off for any number')
     .option(
       '--max-runtime-seconds <s>',
       'time for one agent, from its start; for rows that start from now on',
@@ -44,6 +46,7 @@ export function addSet(program: Command): void {
 async function set(id: string, options: SetOptions): Promise<void> {
   const change: SettingsChange = {
     max_concurrency: options.maxConcurrency,
+    rate: options.rate,
     max_runtime_seconds: options.maxRuntimeSeconds,
     tolerated_failures: options.toleratedFailures,
     tolerated_failure_percentage: options.toleratedFailurePercentage,

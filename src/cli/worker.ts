@@ -1,10 +1,16 @@
 import { type Command, Option } from 'commander';
 import type { AgentJobsWorker } from '../worker.js';
-import type { WorkerTuning } from '../worker-tuning.js';
-import { notesFolder, serverConnection, storeLocation, taskQueue } from '../config.js';
+import { LOG_FORMATS, type LogFormat, type WorkerTuning } from '../worker-tuning.js';
+import {
+  notesFolder,
+  serverConnection,
+  storeLocation,
+  taskQueue,
+  tracesWanted,
+} from '../config.js';
 import { WORKER_ROLES, type WorkerRole } from '../job.js';
-import { count, number, percent, storeOption } from './arguments.js';
-import { UsageError } from './errors.js';
+import { count, metricsAddress, number, percent, storeOption } from './arguments.js';
+import { Problem, UsageError } from './errors.js';
 import { note } from './output.js';
 
 /** As many as a job has in flight by default, so that one worker serves one such job. */
@@ -23,6 +29,9 @@ With --deployment-name and --build-id, jobs end on the version that they began o
 version that is made current (temporal worker deployment set-current-version), and workers of another
 are needed until its jobs have ended. What each option is for: docs/production.md.
 
+Where OTEL_EXPORTER_OTLP_ENDPOINT is set, it sends traces there (OTLP over HTTP). What it tells:
+docs/operations.md.
+
 Ctrl-C or SIGTERM: it takes no more work and lets agents finish for a time; once more: it ends them
 now. What was ended is started again by the next worker, and costs the row no attempt. If it is killed,
 its agents end as well; what is left of them then, the next worker on this host ends and removes.
@@ -35,6 +44,8 @@ interface WorkerOptions extends Omit<WorkerTuning, 'version'> {
   drainSeconds: number;
   deploymentName?: string;
   buildId?: string;
+  metricsAddress?: string;
+  logFormat: LogFormat;
 }
 
 export function addWorker(program: Command): void {
@@ -86,26 +97,53 @@ export function addWorker(program: Command): void {
     )
     .option('--deployment-name <name>', 'the deployment that this worker is of; with --build-id')
     .option('--build-id <id>', 'its version; with --deployment-name')
+    .option(
+      '--metrics-address <[host:]port>',
+      'where Prometheus finds the metrics of this worker, on loopback unless a host is named (default: nowhere)',
+      metricsAddress,
+    )
+    .addOption(
+      new Option('--log-format <format>', 'text, or JSON: an object a line')
+        .choices([...LOG_FORMATS])
+        .default('text'),
+    )
     .addOption(storeOption())
     .addHelpText('after', NOTES)
     .action(worker);
 }
 
 async function worker(options: WorkerOptions): Promise<void> {
-  const { concurrency, drainSeconds, role, deploymentName, buildId, ...tuning } = options;
+  const { concurrency, drainSeconds, role, deploymentName, buildId, ...others } = options;
+  const { metricsAddress, logFormat, ...tuning } = others;
   const version = versionOf(deploymentName, buildId);
   refuseOfOtherRole(options);
   const server = serverConnection();
-  const [{ connected }, { startWorker }, { installRuntime }, { agentTaskQueue }] =
-    await Promise.all([
-      import('./server.js'),
-      import('../worker.js'),
-      import('../worker-runtime.js'),
-      import('../messages.js'),
-    ]);
+  const [
+    { connected },
+    { startWorker },
+    { installRuntime, warn },
+    { ownLine },
+    { agentTaskQueue },
+  ] = await Promise.all([
+    import('./server.js'),
+    import('../worker.js'),
+    import('../worker-runtime.js'),
+    import('../worker-log.js'),
+    import('../messages.js'),
+  ]);
+  const traces = tracesWanted()
+    ? (await import('../traces/worker-traces.js')).workerTraces(warn)
+    : undefined;
   // Says what is wrong with the connection in the way of all commands.
   await connected(async () => {});
-  installRuntime((line) => note(`${new Date().toISOString()} ${line}`));
+  try {
+    installRuntime(note, { logFormat, metricsAddress });
+  } catch (error) {
+    throw new Problem(
+      `--metrics-address: ${metricsAddress} cannot be used: ${(error as Error).message}`,
+    );
+  }
+  const say: Say = logFormat === 'text' ? note : (text) => note(ownLine(text));
   const running = await startWorker({
     connection: server.connectionOptions,
     namespace: server.namespace,
@@ -117,25 +155,31 @@ async function worker(options: WorkerOptions): Promise<void> {
     drainSeconds,
     ...tuning,
     version,
+    logItems: logFormat === 'json',
+    traces,
   });
-  endOnSignals(running, drainSeconds);
+  endOnSignals(running, drainSeconds, say);
   const { targetMemory, targetCpu } = tuning;
   const sparing = targetMemory !== undefined || targetCpu !== undefined;
   const queue = role === 'agents' ? agentTaskQueue(taskQueue()) : taskQueue();
-  note(
+  say(
     `The worker is ready: task queue ${queue} in namespace ${server.namespace} at ${server.address}\n` +
       (role === undefined ? '' : `  role    ${role}\n`) +
       (version === undefined ? '' : `  version ${version.deploymentName}.${version.buildId}\n`) +
       (role === 'workflows'
         ? ''
         : `  agents  ${concurrency} at once${sparing ? ', fewer where the host is busy' : ''}\n`) +
+      (metricsAddress === undefined ? '' : `  metrics http://${metricsAddress}/metrics\n`) +
       `  store   ${storeLocation()}`,
   );
   // Whoever has started it in the background waits for this.
   if (process.connected) process.send!('ready', () => process.disconnect());
   await running.done;
-  note('The worker has ended.');
+  await traces?.flush();
+  say('The worker has ended.');
 }
+
+type Say = (text: string) => void;
 
 /** @throws {UsageError} where one is given without the other, or cannot be used. */
 function versionOf(deploymentName?: string, buildId?: string): WorkerTuning['version'] {
@@ -163,11 +207,11 @@ function refuseOfOtherRole(options: WorkerOptions): void {
   throw new UsageError(`${flag} is of --role ${other[options.role]}, which this worker is not`);
 }
 
-function endOnSignals(worker: AgentJobsWorker, drainSeconds: number): void {
+function endOnSignals(worker: AgentJobsWorker, drainSeconds: number, say: Say): void {
   let signals = 0;
   const end = () => {
     signals += 1;
-    note(
+    say(
       signals === 1
         ? `The worker takes no more work; its agents may go on for ${drainSeconds} s. Once more to end them now.`
         : 'The worker ends its agents now.',

@@ -31,7 +31,10 @@ export interface ItemResult {
 }
 
 /** What an external agent needs to know of an item that is its to do. */
-export type ExternalTask = Pick<ItemView, 'job_id' | 'item_id' | 'run' | 'output_schema'> & {
+export type ExternalTask = Pick<
+  ItemView,
+  'job_id' | 'item_id' | 'run' | 'output_schema' | 'heartbeat_seconds'
+> & {
   prompt: string;
   row: { [column: string]: Json };
   /** ISO 8601. */
@@ -161,7 +164,8 @@ export async function externalTask(
     if (error instanceof WorkflowNotFoundError) return undefined;
     throw error;
   }
-  const { job_id, item_id, run, prompt, row, output_schema, deadline, reported } = view;
+  const { job_id, item_id, run, prompt, row, deadline, reported } = view;
+  const { output_schema, heartbeat_seconds } = view;
   // An item that has only begun knows neither; one of another agent has no deadline here.
   if (reported || prompt === undefined || row === undefined || deadline === null) return undefined;
   return {
@@ -172,6 +176,7 @@ export async function externalTask(
     row,
     deadline,
     ...(output_schema !== undefined && { output_schema }),
+    ...(heartbeat_seconds !== undefined && { heartbeat_seconds }),
   };
 }
 

@@ -40,6 +40,8 @@ export interface JobStatus extends Counts {
   max_concurrency: number | null;
   /** Set where no rows are started for now; those that run go on. */
   paused: Pause | null;
+  /** What else keeps a row from starting just now, though `max_concurrency` would let it; for people. */
+  waiting_for: string | null;
   output_csv_path: string | null;
   /** Where the job store has the output of a job that has closed, if it is kept there for the caller. */
   stored_output: string | null;
@@ -123,6 +125,7 @@ function ofSummary(summary: JobSummary): JobStatus {
     stored_output: null,
     max_concurrency: null,
     paused: null,
+    waiting_for: null,
     ...summary,
     state: 'closed',
     running: 0,
@@ -161,6 +164,7 @@ async function ofStore(
     halt_reason: null,
     max_concurrency: null,
     paused: null,
+    waiting_for: null,
     output_csv_path: record?.output_csv_path ?? null,
     stored_output: null,
     output_error: null,

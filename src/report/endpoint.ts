@@ -99,7 +99,7 @@ function reportApp(runs: Map<string, RunReports>): Hono<Env> {
     maxSize: MAX_BODY_BYTES,
     onError: (context: Context<Env>) => {
       const why = `the report is over ${MAX_BODY_BYTES} bytes`;
-      context.get('reports').lastRefusal = why;
+      context.get('reports').refusedUnread(why);
       return refuse(context, 413, why);
     },
   });
@@ -109,8 +109,9 @@ function reportApp(runs: Map<string, RunReports>): Hono<Env> {
     try {
       body = await context.req.json();
     } catch (error) {
-      reports.lastRefusal = `the report is not JSON: ${(error as Error).message}`;
-      return refuse(context, 400, reports.lastRefusal);
+      const why = `the report is not JSON: ${(error as Error).message}`;
+      reports.refusedUnread(why);
+      return refuse(context, 400, why);
     }
     const answer = await reports.receive(body);
     if (answer.accepted) return context.json(answer);

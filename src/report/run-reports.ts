@@ -4,6 +4,7 @@ import { MAX_REFUSED_REPORTS, clip } from '../job.js';
 import { type ResultRules, checkReport, describeErrors, refusal } from '../report-message.js';
 import type { Delivery } from './delivery.js';
 import type { ReportTool } from './report-tool.js';
+import type { ReportWatcher } from '../metrics.js';
 
 /** The run whose reports these are. */
 export interface ReportedRun {
@@ -24,6 +25,9 @@ export type RunAnswer =
   | (ReportAnswer & { accepted: true })
   | (ReportAnswer & { accepted: false; because: 'invalid' | 'conflict' | 'undelivered' });
 
+/** Brings a report to its item, until it is told to give up. */
+export type SendReport = (report: Report, giveUp: AbortSignal) => Promise<Delivery>;
+
 interface FirstReport {
   result: Json;
   stop: boolean;
@@ -42,10 +46,12 @@ export class RunReports {
   refused = 0;
   readonly tool: ReportTool;
   readonly #rules: ResultRules;
-  readonly #send: (report: Report, giveUp: AbortSignal) => Promise<Delivery>;
+  readonly #send: SendReport;
+  readonly #watcher: ReportWatcher | undefined;
   readonly #giveUp = new AbortController();
   #first: FirstReport | undefined;
   #open = 0;
+  #lastRequestAt = 0;
   #onIdle: (() => void) | undefined;
   #onFirst: (() => void) | undefined;
   #onExhausted: (() => void) | undefined;
@@ -55,12 +61,19 @@ export class RunReports {
   constructor(
     run: ReportedRun,
     { rules, tool }: ReportTerms,
-    send: (report: Report, giveUp: AbortSignal) => Promise<Delivery>,
+    send: SendReport,
+    watcher?: ReportWatcher,
   ) {
+    this.#watcher = watcher;
     this.run = run;
     this.#rules = rules;
     this.tool = tool;
     this.#send = send;
+  }
+
+  /** When a request was last under way, by the clock of `performance.now`: now, while one is. */
+  get lastRequestAt(): number {
+    return this.#open > 0 ? performance.now() : this.#lastRequestAt;
   }
 
   /** Whether a valid report has come. */
@@ -90,6 +103,20 @@ export class RunReports {
   }
 
   async receive(body: unknown): Promise<RunAnswer> {
+    const start = performance.now();
+    const answer = await this.#receive(body);
+    if (answer.accepted) this.#watcher?.accepted((performance.now() - start) / 1000);
+    else this.#watcher?.refused(answer.because);
+    return answer;
+  }
+
+  /** A report that could not even be read has been refused. */
+  refusedUnread(why: string): void {
+    this.lastRefusal = why;
+    this.#watcher?.refused('unreadable');
+  }
+
+  async #receive(body: unknown): Promise<RunAnswer> {
     const checked = checkReport(body, this.#rules);
     if ('errors' in checked) return this.#refuse(checked, 'invalid');
     const { result, stop = false, ...ids } = checked.report;
@@ -134,6 +161,7 @@ export class RunReports {
       if (ended) return;
       ended = true;
       this.#open -= 1;
+      this.#lastRequestAt = performance.now();
       if (this.#open === 0) this.#onIdle?.();
     };
   }

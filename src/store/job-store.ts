@@ -40,6 +40,8 @@ export interface StoredRow {
   source_id: string;
   /** Set where it is not to be started: it has the outcome of an earlier job, or was not selected. */
   kept?: true;
+  /** Where the job has limits by key: hashes, in the order of the limits. */
+  keys?: string[];
   row: { [column: string]: Json };
 }
 
@@ -158,8 +160,9 @@ export class StoredJob {
     return 'row' in row ? row.row : this.#kept<StoredRow['row']>(row.stored);
   }
 
-  async saveOutcomes(batch: number, header: BatchHeader, outcomes: RowOutcome[]): Promise<void> {
-    await this.#putOnce(batchKey(batch), lines([header, ...outcomes]));
+  /** @returns whether the batch was not there yet. */
+  async saveOutcomes(batch: number, header: BatchHeader, outcomes: RowOutcome[]): Promise<boolean> {
+    return this.#putOnce(batchKey(batch), lines([header, ...outcomes]));
   }
 
   /** The same, of a job that is not open yet: what an earlier try has left is replaced. */
@@ -331,8 +334,8 @@ export class StoredJob {
     return this.#blobs.put(this.#prefix + key, value);
   }
 
-  async #putOnce(key: string, value: string): Promise<void> {
-    await this.#blobs.putIfAbsent(this.#prefix + key, value);
+  async #putOnce(key: string, value: string): Promise<boolean> {
+    return this.#blobs.putIfAbsent(this.#prefix + key, value);
   }
 }
 

@@ -33,6 +33,7 @@ import { compileSchema } from '../schema.js';
 import { undecodableReason } from '../undecodable.js';
 import { type AttemptEnd, failureOf } from './attempt-end.js';
 import { runOwnActivity, runProcess } from './agent-run.js';
+import { ExternalWait } from './external-wait.js';
 import { ItemTally } from './item-tally.js';
 import type { ItemInput } from './item-input.js';
 import { ReportInbox } from './report-inbox.js';
@@ -82,10 +83,14 @@ export async function agentJobItem(input: ItemInput): Promise<Outcome> {
     ...(input.output_schema === undefined ? {} : { output_schema: input.output_schema }),
   };
   const tally = new ItemTally();
+  const external =
+    input.agent.kind === 'external' ? new ExternalWait(input, limits, () => inbox.run) : undefined;
   let stopSent: Promise<void> | undefined;
 
   // Registered before the first await: a report may be there before the item has begun.
   const receive = (...messages: unknown[]) => {
+    // Also one that is refused: it is being mended.
+    external?.sign();
     const answer = inbox.receive(...messages);
     if (inbox.accepted?.stop === true) stopSent ??= stopJob(input.item_id);
     return answer;
@@ -94,6 +99,7 @@ export async function agentJobItem(input: ItemInput): Promise<Outcome> {
   setHandler(reportUpdate, receive);
   setHandler(itemQuery, () => ({
     ...view,
+    ...external?.view,
     run: inbox.run,
     reported: inbox.accepted !== undefined,
     refused_reports: inbox.refused,
@@ -103,7 +109,7 @@ export async function agentJobItem(input: ItemInput): Promise<Outcome> {
   let cancelled = false;
   try {
     for (;;) {
-      end = await attempt(input, view, inbox, tally);
+      end = await attempt(input, view, inbox, tally, external);
       const reported = () => inbox.accepted !== undefined;
       if (reported() || !isWorthAnother(end) || view.attempt >= limits.max_attempts) break;
       if (await condition(reported, backoffMs(view.attempt, end, Math.random()))) break;
@@ -125,6 +131,7 @@ async function attempt(
   view: ItemView,
   inbox: ReportInbox,
   tally: ItemTally,
+  external: ExternalWait | undefined,
 ): Promise<AttemptEnd> {
   const { agent, limits } = input;
   const refusedBefore = inbox.refused.at(-1);
@@ -147,13 +154,8 @@ async function attempt(
 
   if (agent.kind === 'external') {
     inbox.run += 1;
-    const waitMs = limits.max_runtime_seconds * 1000;
-    view.deadline = new Date(Date.now() + waitMs).toISOString();
-    await condition(reported, waitMs);
-    return withRefusal({
-      reason: 'timed_out',
-      error: `no report within ${limits.max_runtime_seconds} s`,
-    });
+    view.deadline = new Date(Date.now() + limits.max_runtime_seconds * 1000).toISOString();
+    return withRefusal(await external!.forReport(reported));
   }
 
   let end: AttemptEnd;

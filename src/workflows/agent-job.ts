@@ -24,6 +24,7 @@ import {
   type Outcome,
   type RerunSpec,
   clip,
+  ended,
   jobIdProblem,
   verdictOf,
 } from '../job.js';
@@ -38,6 +39,7 @@ import {
 } from '../messages.js';
 import { SpecError, isRerun, parseRerun, parseSpec, settingsOf } from '../spec.js';
 import { undecodableReason } from '../undecodable.js';
+import { Admission } from './admission.js';
 import { ItemControl } from './item-control.js';
 import { ItemWindow } from './item-window.js';
 import { JobControl } from './job-control.js';
@@ -53,6 +55,8 @@ import {
   summaryOf,
 } from './job-state.js';
 import { OutcomeLog } from './outcome-log.js';
+import { PoolGate } from './pool-gate.js';
+import { RateGate } from './rate-gate.js';
 import { Renewal } from './renewal.js';
 import { type Row, RowSource } from './row-source.js';
 import { intolerable } from './tolerance.js';
@@ -86,7 +90,7 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
   const carried = continuedFromExecutionRunId === undefined ? undefined : left;
   const spec = carried === undefined ? readSpec(jobId, input) : undefined;
   const job = carried ?? newState(firstSettings(spec!, jobId), workflowInfo().startTime);
-  let window: ItemWindow | undefined;
+  let opened: { items: ItemWindow; rows: RowSource } | undefined;
   let phase: JobProgress['state'] = 'opening';
   let cancelled = false;
   let changed = true;
@@ -94,8 +98,17 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
 
   // Registered before the first await: a stop may come before the input is open.
   const control = new JobControl(job, onChange);
-  const progress = () =>
-    progressOf(jobId, job, { phase, running: window?.size ?? 0, paused: job.paused });
+  const pool = new PoolGate(jobId, job, onChange);
+  const concurrency = { room: (running: number) => job.settings.max_concurrency - running };
+  const admission = new Admission([concurrency, new RateGate(job), pool], onChange);
+  const progress = () => {
+    const running = opened?.items.size ?? 0;
+    const rows = phase === 'running' ? opened?.rows : undefined;
+    const waitsFor = rows === undefined || rows.exhausted ? [] : admission.waitsFor(running);
+    if (rows?.waitsFor !== undefined && running < job.settings.max_concurrency)
+      waitsFor.push(rows.waitsFor);
+    return progressOf(jobId, job, { phase, running, paused: job.paused, waitsFor });
+  };
   setHandler(progressQuery, progress);
 
   if (spec !== undefined) await open(jobId, spec, job);
@@ -117,11 +130,14 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
       changed = true;
     };
     const items = new ItemWindow(ref, job, {
-      onSettled: ({ row_index, item_id, outcome }) => settle(item_id, row_index, outcome),
+      onSettled: ({ row_index, item_id, outcome }) => {
+        rows.ended(row_index);
+        settle(item_id, row_index, outcome);
+      },
       onPutBack: (row, itemId) => rows.putBack(row, itemId),
       onChange,
     });
-    window = items;
+    opened = { items, rows };
     control.items = new ItemControl(ref, job, items, rows, log, ({ item_id, row_index, again }) =>
       settle(item_id, row_index, cancelledBeforeStart(again)),
     );
@@ -134,6 +150,8 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
       const paused = job.paused !== null;
       phase = cancelled ? 'cancelling' : halted ? 'stopping' : paused ? 'paused' : 'running';
       setCurrentDetails(jobDetails(progress(), namespace));
+      const most = halted || paused ? items.size : job.settings.max_concurrency;
+      pool.tell(Math.min(most, job.total - ended(job.counts)), items.size);
       if (cancelled) break;
       if (renewal.due) {
         if (items.starting === 0) {
@@ -153,11 +171,13 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
           continue;
         }
       } else if (!halted && !paused && !log.backlogged) {
-        while (items.size < job.settings.max_concurrency) {
+        while (admission.hasRoom(items.size)) {
           const next = rows.next();
           if (next === undefined) break;
           items.start(next);
+          admission.started();
         }
+        if (!rows.exhausted) admission.wait(items.size);
       }
       if (items.size === 0 && (halted || rows.exhausted)) break;
       await condition(() => changed);
@@ -169,6 +189,8 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
       await condition(() => items.size === 0, CANCEL_TIMEOUT);
       items.abandon(`did not end within ${CANCEL_TIMEOUT} of the cancel request`);
     }
+    // Writing the output may take a while.
+    pool.tell(0, 0);
     await condition(allHandlersFinished);
     phase = 'exporting';
     await log.drain();

@@ -77,7 +77,8 @@ export async function runProcess(
   }
   const ended = endedBy(end.error);
   // The agent's own time is kept by its worker: where the server's runs out, the worker is lost.
-  return ended.kind === 'activity_timed_out' ? { kind: 'lost' } : ended;
+  const timedOut = ended.kind === 'activity_timed_out' || ended.kind === 'silent';
+  return timedOut ? { kind: 'lost' } : ended;
 }
 
 /** Has a user's own activity work on the item. What it returns counts as its report if none came. */
@@ -92,6 +93,9 @@ export async function runOwnActivity(
   const activities = proxyActivities<Record<string, (input: OwnActivityInput) => Promise<Json>>>({
     taskQueue: route.task_queue,
     startToCloseTimeout: limits.max_runtime_seconds * 1000,
+    ...(limits.heartbeat_seconds !== undefined && {
+      heartbeatTimeout: limits.heartbeat_seconds * 1000,
+    }),
     // It may not heartbeat, and would then never learn that it is cancelled.
     cancellationType: ActivityCancellationType.TRY_CANCEL,
     retry: { maximumAttempts: 1 },
@@ -157,7 +161,9 @@ function endedBy(error: unknown): RunEnd {
   if (cause instanceof ApplicationFailure && cause.type === WORKER_SHUTDOWN_FAILURE) {
     return { kind: 'released' };
   }
-  if (cause instanceof TimeoutFailure) return { kind: 'activity_timed_out' };
+  if (cause instanceof TimeoutFailure) {
+    return { kind: cause.timeoutType === 'HEARTBEAT' ? 'silent' : 'activity_timed_out' };
+  }
   const permanent = cause instanceof ApplicationFailure && cause.nonRetryable === true;
   return { kind: 'threw', error: rootCause(error) ?? String(error), permanent };
 }

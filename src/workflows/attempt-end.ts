@@ -16,6 +16,8 @@ export type RunEnd =
   /** A user's own activity. */
   | { kind: 'returned' }
   | { kind: 'activity_timed_out' }
+  /** A user's own activity, which sent no heartbeat in time. */
+  | { kind: 'silent' }
   /** @see ApplicationFailure.nonRetryable for what is permanent. */
   | { kind: 'threw'; error: string; permanent: boolean };
 
@@ -32,7 +34,8 @@ export interface AttemptEnd {
 }
 
 /** The failure that a run's end is, if no valid report is there. */
-export function failureOf(run: RunEnd, { max_runtime_seconds }: ItemLimits): AttemptEnd {
+export function failureOf(run: RunEnd, limits: ItemLimits): AttemptEnd {
+  const { max_runtime_seconds, idle_seconds, heartbeat_seconds } = limits;
   const told = 'last_line' in run ? toldBy(run) : {};
   switch (run.kind) {
     case 'exited': {
@@ -50,6 +53,10 @@ export function failureOf(run: RunEnd, { max_runtime_seconds }: ItemLimits): Att
     }
     case 'timed_out': {
       const error = `still running after the ${max_runtime_seconds} s allowed, ended${lastWords(run)}`;
+      return { reason: 'timed_out', error, ...told };
+    }
+    case 'idle': {
+      const error = `printed and called nothing for ${idle_seconds} s, ended${lastWords(run)}`;
       return { reason: 'timed_out', error, ...told };
     }
     case 'exhausted': {
@@ -71,6 +78,8 @@ export function failureOf(run: RunEnd, { max_runtime_seconds }: ItemLimits): Att
         reason: 'timed_out',
         error: `still running after the ${max_runtime_seconds} s allowed`,
       };
+    case 'silent':
+      return { reason: 'timed_out', error: `no heartbeat for ${heartbeat_seconds} s` };
     case 'threw':
       return { reason: 'agent_error', error: run.error, permanent: run.permanent };
   }

@@ -68,6 +68,11 @@ export class ItemControl {
         this.#onSkipped({ ...row, again });
         return { accepted: true };
       }
+      if (this.#rows.isPassedOver(row.row_index)) {
+        this.#rows.drop(row.row_index);
+        this.#onSkipped(row);
+        return { accepted: true };
+      }
       if (this.#hasEnded(row, kept))
         return refused(`${named(itemId)} has ended already`, '/item_id');
       const { skipped } = this.#job;
@@ -113,6 +118,7 @@ export class ItemControl {
   /** Of a row that neither runs nor waits to be started again. @param kept as {@link #kept} says. */
   #hasEnded({ row_index }: Row, kept: Kept | undefined): boolean {
     if (kept === 'ended') return true;
+    if (this.#rows.isPassedOver(row_index)) return false;
     return row_index < this.#job.next_row || this.#job.skipped.includes(row_index);
   }
 

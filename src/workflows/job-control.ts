@@ -2,6 +2,7 @@ import type { UpdateDefinition } from '@temporalio/common';
 import { condition, setHandler } from '@temporalio/workflow';
 import { RequestRefused, readChange, readItemId, readReason } from '../control-message.js';
 import type { ControlAnswer, SettingsChange } from '../job.js';
+import { livenessProblem } from '../liveness.js';
 import {
   cancelItemUpdate,
   pauseUpdate,
@@ -13,6 +14,7 @@ import {
 } from '../messages.js';
 import { type ItemControl, OVER } from './item-control.js';
 import { type JobState, startsNoMore } from './job-state.js';
+import { changeRate } from './rate-gate.js';
 import { intolerable } from './tolerance.js';
 
 type Messages = unknown[];
@@ -46,7 +48,7 @@ export class JobControl {
       setUpdate,
       (messages) => {
         this.#mustRun();
-        readChange(messages);
+        this.#mustLeaveHeartbeats(readChange(messages));
       },
       (messages) => this.#set(readChange(messages)),
     );
@@ -76,13 +78,21 @@ export class JobControl {
     if (why !== null) throw new RequestRefused(why);
   }
 
+  /** Rows that may take longer must not get more heartbeats than the server takes. */
+  #mustLeaveHeartbeats({ max_runtime_seconds }: SettingsChange): void {
+    const { agent, limits } = this.#job.settings;
+    if (max_runtime_seconds === undefined) return;
+    const problem = livenessProblem(agent.kind, { ...limits, max_runtime_seconds });
+    if (problem !== undefined) throw new RequestRefused(problem);
+  }
+
   #stop(messages: Messages): ControlAnswer {
     return this.#grant((job) => {
       job.stop_reason ??= readReason(messages, 'stop requested');
     });
   }
 
-  #set({ max_runtime_seconds, ...others }: SettingsChange): ControlAnswer {
+  #set({ max_runtime_seconds, rate, ...others }: SettingsChange): ControlAnswer {
     return this.#grant((job) => {
       const { settings } = job;
       const given = Object.entries(others).filter(([, value]) => value !== undefined);
@@ -90,6 +100,7 @@ export class JobControl {
       if (max_runtime_seconds !== undefined) {
         settings.limits = { ...settings.limits, max_runtime_seconds };
       }
+      if (rate !== undefined) changeRate(job, rate, Date.now());
       job.halt_reason = intolerable(job, settings);
     });
   }

@@ -19,6 +19,7 @@ export function jobDetails(progress: JobProgress, namespace: string): string {
     const eta = progress.eta_seconds === null ? '' : `, ${duration(progress.eta_seconds)} to go`;
     lines.push('', `${progress.rows_per_second.toFixed(1)} rows per second${eta}`);
   }
+  if (progress.waiting_for !== null) lines.push('', `Waiting for: ${escape(progress.waiting_for)}`);
   if (progress.paused !== null) lines.push('', pauseText(progress.paused));
   if (progress.stop_reason !== null) lines.push('', `Stopping: ${escape(progress.stop_reason)}`);
   if (progress.halt_reason !== null) lines.push('', `Halted: ${escape(progress.halt_reason)}`);

@@ -17,6 +17,8 @@ import {
   ended,
 } from '../job.js';
 
+import type { PoolState } from './pool-gate.js';
+
 /**
  * A row that is to be started again, as which generation of its item, and as what it was counted before:
  * what it is again if it is not started after all.
@@ -47,6 +49,12 @@ export interface JobState {
   skipped: number[];
   /** Set by a person. */
   paused: Pause | null;
+  /** When as many rows may start at once again as the rate allows, ms since the epoch. */
+  rate_full_at?: number;
+  /** Rows before the next one that have not been started, since their limits were reached; in input order. */
+  passed_over?: number[];
+  /** Where it has one. */
+  pool?: PoolState;
   /** The next batch of outcomes. */
   next_batch: number;
   stop_reason: string | null;
@@ -147,12 +155,14 @@ export interface Standing {
   /** Items in flight. */
   running: number;
   paused: Pause | null;
+  /** What rows wait for. */
+  waitsFor: string[];
 }
 
 export function progressOf(
   jobId: string,
   state: JobState,
-  { phase, running, paused }: Standing,
+  { phase, running, paused, waitsFor }: Standing,
 ): JobProgress {
   const { total, counts, settings } = state;
   const left = total - ended(counts);
@@ -167,6 +177,7 @@ export function progressOf(
     pending: left - running,
     max_concurrency: settings.max_concurrency,
     paused,
+    waiting_for: waitsFor.length === 0 ? null : waitsFor.join(', '),
     rows_per_second: rate,
     eta_seconds: rate !== null && rate > 0 ? toRun / rate : null,
     stop_reason: state.stop_reason,

@@ -128,6 +128,20 @@ test('a run reports for itself alone', async () => {
   );
 });
 
+test('a thread that says and calls nothing is ended, and no other', async () => {
+  await site.worker();
+  const step = command('sleep 1', 5000);
+  const { job, rows } = await start(
+    { silent: 'hang', steps: `${Array(8).fill(step).join(' THEN ')} THEN report 1` },
+    { idle_seconds: 6 },
+  );
+  const { silent, steps } = await rows();
+  assert.match(silent!.last_error, /^timed_out: printed and called nothing for 6 s, ended/);
+  assert.equal(steps!.status, 'completed', steps!.last_error);
+  const [log] = await site.jobs.job(job.jobId).logs('steps');
+  assert.ok(log!.text.split('command_execution').length > 8, log!.text);
+});
+
 test("commands have their run's environment, and nothing of Temporal's", async () => {
   const file = join(site.folder, 'environment');
   const { rows } = await start(

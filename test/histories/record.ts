@@ -7,6 +7,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Worker } from '@temporalio/worker';
 import type { JobSpec } from '../../src/client.js';
+import { poolWorkflowId } from '../../src/messages.js';
 import { runsOf } from '../support/chain.js';
 import { Site, type Step, temporalCli, until } from '../support/site.js';
 
@@ -63,6 +64,20 @@ const many = Array.from({ length: 20 }, (_, n) => [`r${n}`, good] as const);
 await run('chain', await site.spec(Object.fromEntries(many), { max_concurrency: 4 }));
 for (const [n, runId] of (await runsOf(site.client, 'chain')).entries()) {
   await record(`job-chain-${n + 1}`, 'chain', runId);
+}
+
+const limited = await site.spec(Object.fromEntries(many), {
+  max_concurrency: 4,
+  rate: '10/s',
+  keyed_limits: { id: 1, steps: 3 },
+  pool: { name: 'recorded', size: 2 },
+});
+await run('limited', limited);
+for (const [n, runId] of (await runsOf(site.client, 'limited')).entries()) {
+  await record(`job-limited-${n + 1}`, 'limited', runId);
+}
+for (const [n, runId] of (await runsOf(site.client, poolWorkflowId('recorded'))).entries()) {
+  await record(`pool-${n + 1}`, poolWorkflowId('recorded'), runId);
 }
 
 const hanging = await site.spec({ a: good, b: [['hang']], c: good }, { max_concurrency: 2 });

@@ -39,6 +39,8 @@ export interface HostedTask {
 export class HostedRun implements RunningAgent {
   readonly output = new OutputTail(OUTPUT_BYTES);
   readonly exited: Promise<AgentExit>;
+  /** Also what its agent's own threads do is one. */
+  lastSignAt = performance.now();
   readonly #host: Host;
   readonly #thread: string;
   readonly #task: HostedTask;
@@ -66,6 +68,7 @@ export class HostedRun implements RunningAgent {
 
   /** Takes what the host tells of one of its threads. */
   notified(method: string, params: Event): void {
+    this.lastSignAt = performance.now();
     const thread = text(params['threadId']);
     if (method === 'turn/started') this.#turns.set(thread, text(object(params['turn'])['id']));
     if (method === 'turn/completed') this.#turns.set(thread, undefined);

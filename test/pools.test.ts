@@ -1,0 +1,265 @@
+/** Jobs that share a limit: never more in flight of all of them than it has slots, and each has its share. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { after, before, describe, it } from 'node:test';
+import type { JobHandle, JobSpec, PoolView } from '../src/client.js';
+import { POOL_WORKFLOW, poolGrantSignal, poolQuery, poolWorkflowId } from '../src/messages.js';
+import type { AgentJobsWorker } from '../src/worker.js';
+import { itemsOf, mostInFlight, runsOf } from './support/chain.js';
+import { cli } from './support/cli.js';
+import { lightSpec, rowsOf } from './support/light-agent.js';
+import { Site, temporalCli, until } from './support/site.js';
+
+let site: Site;
+let worker: AgentJobsWorker;
+before(async () => {
+  site = await Site.open({ dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 60 } });
+  worker = await site.worker({ concurrency: 32 });
+});
+after(() => site.close());
+
+/** A job of rows that wait to be reported. */
+async function external(jobId: string, pool: string, size: number, spec: Partial<JobSpec> = {}) {
+  const rows = rowsOf(20, () => '');
+  const input = await lightSpec(site, rows, {
+    agent: { external: true },
+    max_concurrency: 10,
+    pool: { name: pool, size },
+    ...spec,
+  });
+  return site.jobs.start(input, { jobId });
+}
+
+const pool = (name: string) => site.client.workflow.getHandle(poolWorkflowId(name));
+const view = (name: string): Promise<PoolView> => pool(name).query(poolQuery);
+const slotsOf = ({ jobs }: PoolView) =>
+  Object.fromEntries(jobs.map(({ job_id, slots, held }) => [job_id, [slots, held]]));
+
+async function runningIds(job: JobHandle): Promise<string[]> {
+  const ids: string[] = [];
+  for await (const { item_id } of job.items('running')) ids.push(item_id);
+  return ids;
+}
+
+const run = (job: JobHandle, count: number) =>
+  until(`${count} rows of ${job.jobId} run`, async () => {
+    const { running } = await job.status();
+    return running === count && (await runningIds(job)).length === count;
+  });
+
+/** Has the first of the rows that run come to its end. */
+async function endOne(job: JobHandle): Promise<void> {
+  const { completed } = await job.status();
+  await until(`a row of ${job.jobId} ends`, async () => {
+    const [item_id] = await runningIds(job);
+    if (item_id !== undefined) {
+      await site.jobs.report({ job_id: job.jobId, item_id, result: 1 });
+    }
+    return (await job.status()).completed > completed;
+  });
+}
+
+async function end(...jobs: JobHandle[]): Promise<void> {
+  for (const job of jobs) {
+    await job.cancel();
+    await job.result();
+  }
+}
+
+async function inFlightTogether(...jobs: JobHandle[]): Promise<number> {
+  return mostInFlight(
+    (await Promise.all(jobs.map(({ jobId }) => itemsOf(site.client, jobId)))).flat(),
+  );
+}
+
+describe('a pool', { concurrency: 4 }, () => {
+  it('is shared: the second job gets its part as rows of the first end', async () => {
+    const a = await external('shared-a', 'shared', 4);
+    await run(a, 4);
+    const b = await external('shared-b', 'shared', 4);
+    await until('it waits', async () => {
+      const { waiting_for, running } = await b.status();
+      return running === 0 && waiting_for === 'pool shared (0 of 10 slots granted)';
+    });
+    const shown = await cli(['status', 'shared-b'], { env: site.processEnv });
+    assert.match(shown.stdout, /waiting +for pool shared \(0 of 10 slots granted\)/);
+    await endOne(a);
+    await run(b, 1);
+    await endOne(a);
+    await run(b, 2);
+    await endOne(a);
+    await run(a, 2);
+    await run(b, 2);
+    assert.deepEqual(slotsOf(await view('shared')), { 'shared-a': [2, 2], 'shared-b': [2, 2] });
+    assert.equal(await inFlightTogether(a, b), 4);
+    await end(a);
+    await run(b, 4);
+    await end(b);
+    // When nobody is left, it is not either.
+    await pool('shared').result();
+  });
+
+  it('takes back what a job held that was terminated by hand', async () => {
+    const a = await external('dead-a', 'dead', 3);
+    await run(a, 3);
+    const b = await external('dead-b', 'dead', 3);
+    await until('it waits', async () => (await b.status()).waiting_for !== null);
+    await site.client.workflow.getHandle('dead-a').terminate('by hand');
+    await run(b, 3);
+    assert.deepEqual(slotsOf(await view('dead')), { 'dead-b': [3, 3] });
+    await end(b);
+    await a.cancel();
+  });
+
+  it('gets back what a job does not use while it is paused, and at once when it is stopped', async () => {
+    const a = await external('paused-a', 'paused', 2);
+    await run(a, 2);
+    const b = await external('paused-b', 'paused', 2);
+    await a.pause();
+    await endOne(a);
+    await run(b, 1);
+    await endOne(a);
+    await run(b, 2);
+    assert.equal((await a.status()).state, 'paused');
+    await a.resume();
+    await endOne(b);
+    await run(a, 1);
+    await b.stop();
+    await endOne(b);
+    await run(a, 2);
+    assert.equal((await b.result()).verdict, 'stopped');
+    await end(a);
+  });
+
+  it('is never exceeded, through runs of jobs and pool and with another worker', async () => {
+    const SIZE = 5;
+    const jobs: JobHandle[] = [];
+    for (const name of ['x', 'y', 'z']) {
+      const rows = rowsOf(30, (n) => `sleep 0.1; report ${n}`);
+      const spec = { max_concurrency: 8, pool: { name: 'busy', size: SIZE } };
+      jobs.push(
+        await site.jobs.start(await lightSpec(site, rows, spec), { jobId: `busy-${name}` }),
+      );
+    }
+    await until('some are done', async () => (await jobs[0]!.status()).completed > 5);
+    const other = await site.worker({ concurrency: 32 });
+    worker.shutdown();
+    await worker.done;
+    worker = other;
+    const runs = runsOf(site.client, poolWorkflowId('busy'));
+    for (const job of jobs) assert.equal((await job.result()).completed, 30);
+    assert.ok((await inFlightTogether(...jobs)) <= SIZE);
+    assert.ok((await runs).length > 0);
+    await pool('busy').result();
+    assert.ok((await runsOf(site.client, poolWorkflowId('busy'))).length > 1);
+  });
+
+  it('that was ended by hand is there again, and is told what its jobs hold', async () => {
+    const a = await external('again-a', 'again', 4);
+    await run(a, 4);
+    const b = await external('again-b', 'again', 4);
+    await endOne(a);
+    await run(b, 1);
+    await pool('again').terminate('by hand');
+    await until('both have asked anew', async () => {
+      const { jobs } = await view('again').catch(() => ({ jobs: [] }));
+      return jobs.length === 2;
+    });
+    await endOne(a);
+    await run(a, 2);
+    await run(b, 2);
+    await end(a, b);
+  });
+
+  it('has the smallest of the sizes that its jobs were told', async () => {
+    const a = await external('size-a', 'sizes', 4);
+    await run(a, 4);
+    const b = await external('size-b', 'sizes', 2);
+    await until('it is smaller', async () => (await view('sizes')).size === 2);
+    for (let n = 0; n < 3; n += 1) await endOne(a);
+    await run(a, 1);
+    await run(b, 1);
+    await end(b);
+    await run(a, 4);
+    await end(a);
+  });
+
+  it('is not led astray by what may arrive, nor are its jobs', async () => {
+    const a = await external('junk-a', 'junk', 2);
+    await run(a, 2);
+    const ask = { job_id: 'nobody', number: 1, granted: 0, size: 1, wants: 1, holds: 1 };
+    const asks: unknown[][] = [
+      [],
+      [null],
+      [ask, ask],
+      [{ ...ask, size: 0 }],
+      [{ ...ask, holds: 1e9 }],
+      [{ ...ask, job_id: 'a/b' }],
+      // There is no such job, so that it has ended.
+      [ask],
+      // An older one of a job that is there.
+      [{ ...ask, job_id: 'junk-a', number: 0, wants: 0, holds: 0 }],
+    ];
+    for (const args of asks) {
+      await site.client.workflow
+        .getHandle(poolWorkflowId('junk'))
+        .signal<unknown[]>('pool_ask', ...args);
+    }
+    const undecodable = (workflowId: string, name: string) =>
+      execFileSync(
+        temporalCli(),
+        ['workflow', 'signal', '--workflow-id', workflowId, '--name', name].concat([
+          '--input',
+          '1',
+          '--input-meta',
+          'encoding=binary/unknown',
+        ]),
+        { env: site.processEnv },
+      );
+    undecodable(poolWorkflowId('junk'), 'pool_ask');
+    undecodable('junk-a', 'pool_grant');
+    const job = site.client.workflow.getHandle('junk-a');
+    for (const grant of [
+      null,
+      { pool: 'other', number: 99, slots: 9 },
+      { pool: 'junk', number: 0, slots: 9 },
+      { pool: 'junk', number: 99, slots: -1 },
+    ]) {
+      await job.signal(poolGrantSignal, grant);
+    }
+    await until('it is the only one', async () => {
+      const { size, jobs } = await view('junk');
+      return size === 2 && jobs.length === 1;
+    });
+    await endOne(a);
+    await run(a, 2);
+    assert.equal(await inFlightTogether(a), 2);
+    await end(a);
+  });
+
+  it('that somebody starts and nobody asks ends', async () => {
+    const handle = await site.client.workflow.start(POOL_WORKFLOW, {
+      taskQueue: site.taskQueue,
+      workflowId: poolWorkflowId('idle'),
+      args: [[{ job_id: 'nobody', held: 5 }]],
+    });
+    assert.deepEqual((await handle.query(poolQuery)).jobs, []);
+    await handle.terminate();
+  });
+
+  it('is named on the command line, and refused where it is none', async () => {
+    const input = await site.file('pool.csv', 'id\n1\n');
+    const typed = (...options: string[]) =>
+      cli(['run', input, '--instruction', 'x', '--external', '--detach', ...options], {
+        env: site.processEnv,
+      });
+    assert.match((await typed('--pool', 'p')).stderr, /--pool and --pool-size go together/);
+    assert.match((await typed('--pool', 'a b', '--pool-size', '2')).stderr, /1 to 64 characters/);
+    assert.match((await typed('--pool', 'p', '--pool-size', '0')).stderr, /--pool/);
+    const options = ['--pool', 'typed', '--pool-size', '2', '--job-id', 'pooled'];
+    assert.equal((await typed(...options)).code, 0);
+    await run(site.jobs.job('pooled'), 1);
+    assert.deepEqual(slotsOf(await view('typed')), { pooled: [1, 1] });
+    await end(site.jobs.job('pooled'));
+  });
+});
