@@ -10,6 +10,7 @@ async function bundle(name, interceptors) {
   const { code } = await bundleWorkflowCode({
     workflowsPath: dist('workflows/index.js'),
     payloadConverterPath: dist('payload-converter.js'),
+    failureConverterPath: dist('failure-converter.js'),
     workflowInterceptorModules: interceptors,
     // Loaded once per worker thread instead of once per workflow: no module holds the state of a workflow.
     preloadModules: [dist('workflows/index.js')],

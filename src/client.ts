@@ -10,7 +10,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { UpdateDefinition } from '@temporalio/common';
+import type { DataConverter, UpdateDefinition } from '@temporalio/common';
 import { literally } from './input/template.js';
 import {
   ApplicationFailure,
@@ -21,6 +21,7 @@ import {
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
   WorkflowUpdateRPCTimeoutOrCancelledError,
+  isGrpcServiceError,
 } from '@temporalio/client';
 import {
   type ExternalTask,
@@ -34,8 +35,15 @@ import {
 } from './client/job-items.js';
 import { JobNotFound, type JobStatus, jobStatus } from './client/job-status.js';
 import { unpolledQueues } from './client/task-queues.js';
-import { serverConnection, storeLocation, taskQueue, tracesWanted } from './config.js';
-import { dataConverter } from './data-converter.js';
+import {
+  encryptionKeys,
+  serverConnection,
+  storeLocation,
+  taskQueue,
+  tracesWanted,
+} from './config.js';
+import { decoded } from './client/decoded.js';
+import { dataConverterFor } from './data-converter.js';
 import {
   type AgentSpec,
   type ControlAnswer,
@@ -77,6 +85,7 @@ import { checkOutput } from './output/output-file.js';
 import { earlierJob, rerunSpec } from './rerun/earlier-job.js';
 import { countSelected } from './rerun/selection.js';
 import { SpecError, parseRerun, parseSpec } from './spec.js';
+import { tlsProblem } from './tls-problem.js';
 import { transcript } from './transcript/transcript.js';
 import { type JobRecord, JobStore, type RunLog, type StoredJob } from './store/job-store.js';
 import { openStore } from './store/open-store.js';
@@ -86,6 +95,7 @@ export type * from './job.js';
 export type { OwnActivityInput } from './activities/contract.js';
 export type { ExternalTask, ItemResult, ItemSummary } from './client/job-items.js';
 export { JobNotFound, type JobStatus } from './client/job-status.js';
+export { Undecodable } from './client/decoded.js';
 export { ConfigError } from './config.js';
 export { StoreError } from './store/blob-store.js';
 export { NothingToRerun, RerunRefused } from './rerun/earlier-rows.js';
@@ -111,10 +121,14 @@ export interface ItemLog extends RunLog {
 export class ServerUnreachable extends Error {
   override name = 'ServerUnreachable';
   readonly address: string;
+  /** What is wrong with the connection and what to do about it, where that is known. */
+  readonly problem: string | undefined;
 
-  constructor(address: string, cause: unknown) {
-    super(`no Temporal server answers at ${address}`, { cause });
+  constructor(address: string, cause: unknown, problem?: string) {
+    const why = problem === undefined ? '' : `: ${problem}`;
+    super(`no Temporal server answers at ${address}${why}`, { cause });
     this.address = address;
+    this.problem = problem;
   }
 }
 
@@ -162,6 +176,20 @@ export interface AgentJobsOptions {
    * `$XDG_STATE_HOME/agent-jobs`.
    */
   store?: string;
+  /**
+   * The file of the keys that encrypt what goes into the job store, as {@link dataConverterOf} has them of
+   * what goes to Temporal. Default: `AGENT_JOBS_KEYS_FILE`, else it is not encrypted.
+   */
+  keysFile?: string;
+}
+
+/**
+ * The data converter for a Temporal client or worker of one's own that is to read and write what jobs do.
+ * @param keysFile as in {@link AgentJobsOptions}.
+ * @throws {ConfigError} where it cannot be used.
+ */
+export function dataConverterOf(keysFile?: string): DataConverter {
+  return dataConverterFor(encryptionKeys(keysFile));
 }
 
 /** A server that is back is noticed soon; the default waits up to two minutes. */
@@ -185,12 +213,13 @@ export class AgentJobs {
   ): Promise<AgentJobs> {
     const { connectTimeoutMs = 10_000, ...rest } = options;
     const { connectionOptions, address, namespace } = serverConnection();
+    const dataConverter = dataConverterOf(options.keysFile);
     const connection = await Connection.connect({
       ...connectionOptions,
       connectTimeout: connectTimeoutMs,
       channelArgs: { 'grpc.max_reconnect_backoff_ms': MAX_RECONNECT_BACKOFF_MS },
-    }).catch((error: unknown) => {
-      throw new ServerUnreachable(address, error);
+    }).catch(async (error: unknown) => {
+      throw new ServerUnreachable(address, error, await connectionProblem(error, address));
     });
     const traces = tracesWanted() ? [(await import('./traces/client.js')).clientTraces] : [];
     return new AgentJobs({
@@ -205,7 +234,9 @@ export class AgentJobs {
   constructor(options: AgentJobsOptions) {
     this.client = options.client;
     this.taskQueue = options.taskQueue ?? taskQueue();
-    this.store = new JobStore(openStore(options.store ?? storeLocation()));
+    this.store = new JobStore(
+      openStore(options.store ?? storeLocation(), encryptionKeys(options.keysFile)),
+    );
   }
 
   /**
@@ -406,6 +437,19 @@ export class AgentJobs {
   }
 }
 
+/** @returns undefined where there is no more to say than that nobody answers. */
+async function connectionProblem(error: unknown, address: string): Promise<string | undefined> {
+  const cause = error instanceof Error ? error.cause : undefined;
+  if (isGrpcServiceError(cause) && [PERMISSION_DENIED, UNAUTHENTICATED].includes(cause.code)) {
+    return `it refuses who asks (${cause.details}): see to api_key in the profile, or TEMPORAL_API_KEY, and to the namespace`;
+  }
+  return tlsProblem({ address, tls: serverConnection().connectionOptions.tls });
+}
+
+/** gRPC codes. */
+const PERMISSION_DENIED = 7;
+const UNAUTHENTICATED = 16;
+
 function exists(jobId: string): string {
   return `job ${jobId} exists already: see it with "agent-jobs watch ${jobId}" or "agent-jobs results ${jobId}", or give another --job-id`;
 }
@@ -491,19 +535,20 @@ export class JobHandle {
 
   async #end(): Promise<JobSummary> {
     const handle = this.#handle();
+    const what = `the summary of job ${this.jobId}`;
     try {
-      return (await handle.result()) as JobSummary;
+      return decoded<JobSummary>(what, await handle.result());
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) return this.#storedSummary();
       if (!(error instanceof WorkflowFailedError)) throw error;
       const { cause } = error;
       if (cause instanceof ApplicationFailure) {
         if (cause.type === INVALID_INPUT_FAILURE) throw new JobRefused(cause.message);
-        const summary = cause.details?.[0] as JobSummary | undefined;
+        const summary = decoded<JobSummary | undefined>(what, cause.details?.[0]);
         if (summary !== undefined) return summary;
       }
       const { memo } = await handle.describe();
-      const summary = memo?.[SUMMARY_MEMO] as JobSummary | undefined;
+      const summary = decoded<JobSummary | undefined>(what, memo?.[SUMMARY_MEMO]);
       if (summary !== undefined) return summary;
       throw new JobTerminated(
         `job ${this.jobId} has no end of its own: ${cause?.message ?? error.message}`,
@@ -574,7 +619,7 @@ export class JobHandle {
     const output = path ?? record.output_csv_path;
     const overwrite = options.overwrite ?? false;
     await checkOutput(output, { input: record.spec.csv_path, jobId: this.jobId, overwrite });
-    const outcomes = await knownOutcomes(this.#client, this.#stored, record.total);
+    const outcomes = await knownOutcomes(this.#client, this.#stored, record);
     await exportRows(output, record, this.#stored, outcomes);
     return output;
   }
@@ -677,6 +722,7 @@ export class JobHandle {
         `no worker has answered for job ${this.jobId} within ${CONTROL_TIMEOUT_MS / 1000} s, and nothing was changed. To start one: agent-jobs worker`,
       );
     }
+    answer = decoded(`the answer of job ${this.jobId}`, answer);
     if (answer.accepted) return;
     throw new ControlRefused(answer.errors.map(({ message }) => message).join('; '));
   }

@@ -1,8 +1,9 @@
 /** The only reader of the environment: where things are and how to reach the server. */
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { type ClientConnectConfig, loadClientConnectConfig } from '@temporalio/envconfig';
+import { KeyFileError, type Keys, parseKeys } from './encryption/keys.js';
 import { DEFAULT_TASK_QUEUE } from './job.js';
 
 /** A setting of the environment or of the profile file is not usable. */
@@ -41,6 +42,55 @@ export function storeIsShared(): boolean {
 
 function isUrl(location: string): boolean {
   return /^[a-z][a-z0-9+.-]*:\/\//i.test(location);
+}
+
+let namedKeysFile: string | undefined;
+
+/** Has this process use a key file whatever its environment says, as a command's option asks. */
+export function nameKeysFile(path: string): void {
+  namedKeysFile = path;
+}
+
+/** The file of the keys that encrypt what goes to Temporal and into the job store; undefined: it is not encrypted. */
+export function keysFile(): string | undefined {
+  const path = namedKeysFile ?? process.env['AGENT_JOBS_KEYS_FILE'];
+  return path ? resolve(path) : undefined;
+}
+
+const NEW_KEYS = 'To make one: (umask 077; echo "k1 = $(openssl rand -base64 32)" > KEYS_FILE)';
+
+/**
+ * The keys of {@link keysFile}, or of another file.
+ * @throws {ConfigError} where there is such a file and it cannot be used.
+ */
+export function encryptionKeys(path: string | undefined = keysFile()): Keys | undefined {
+  if (path === undefined) return undefined;
+  let text: string;
+  try {
+    checkIsPrivate(path);
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why = code === 'ENOENT' ? `is not there. ${NEW_KEYS}` : `cannot be read: ${message}`;
+    throw new ConfigError(`the key file ${path} ${why}`);
+  }
+  try {
+    return parseKeys(text);
+  } catch (error) {
+    if (!(error instanceof KeyFileError)) throw error;
+    throw new ConfigError(`the key file ${path} cannot be used: ${error.message}`);
+  }
+}
+
+/** As for other private keys: its group may read it where it is root's, since services get theirs in that way. */
+function checkIsPrivate(path: string): void {
+  const { mode, uid } = statSync(path);
+  const others = mode & (uid === 0 ? 0o037 : 0o077);
+  if (others === 0) return;
+  throw new ConfigError(
+    `the key file ${path} can be read or changed by others than its owner (its mode is ${(mode & 0o777).toString(8).padStart(4, '0')}): chmod 600 ${path}`,
+  );
 }
 
 export function taskQueue(): string {
@@ -85,6 +135,17 @@ export function webUi(address: string): string | undefined {
   return `http://${host}:${process.env['TEMPORAL_DEV_UI_PORT'] || Number(port) + 1000}`;
 }
 
+/** What callers of the codec endpoint have to know; undefined where it is to make one up. */
+export function codecToken(): string | undefined {
+  const token = process.env['AGENT_JOBS_CODEC_TOKEN'];
+  if (!token) return undefined;
+  // It also stands in URLs.
+  if (/^[A-Za-z0-9._~-]{16,}$/.test(token)) return token;
+  throw new ConfigError(
+    'AGENT_JOBS_CODEC_TOKEN must be 16 or more characters of A-Z a-z 0-9 . _ ~ -, as "openssl rand -hex 16" prints them',
+  );
+}
+
 /** Whether the terminal is one that cannot move its cursor. */
 export function dumbTerminal(): boolean {
   return process.env['TERM'] === 'dumb';
@@ -123,12 +184,14 @@ export function tracesWanted(): boolean {
 export function settings(): Record<string, string> {
   const { address, namespace } = serverConnection();
   const file = process.env['TEMPORAL_CONFIG_FILE'];
+  const keys = keysFile();
   return {
     TEMPORAL_ADDRESS: address,
     TEMPORAL_NAMESPACE: namespace,
     AGENT_JOBS_STORE: storeLocation(),
     AGENT_JOBS_TASK_QUEUE: taskQueue(),
     ...(file ? { TEMPORAL_CONFIG_FILE: resolve(file) } : {}),
+    ...(keys === undefined ? {} : { AGENT_JOBS_KEYS_FILE: keys }),
   };
 }
 

@@ -392,6 +392,8 @@ export interface FailureSample {
   last_error: string;
   /** As in {@link OutcomeCommon}. */
   generation?: number;
+  /** Of an encrypted job, whose items' workflows are named by it. */
+  row_index?: number;
 }
 
 /** What the `progress` query answers. */

@@ -1,9 +1,9 @@
 import type { Client } from '@temporalio/client';
 import { itemOutcome } from './item-outcome.js';
 import type { Outcome } from './job.js';
-import { ITEM_WORKFLOW, itemOf } from './messages.js';
+import { ITEM_WORKFLOW, itemKey, itemOf } from './messages.js';
 import type { OutcomeOf } from './output/export.js';
-import type { StoredJob } from './store/job-store.js';
+import type { JobRecord, StoredJob } from './store/job-store.js';
 import { OutcomeIndex } from './store/outcome-index.js';
 
 /** Outcomes reach the store within seconds of an item's end. */
@@ -16,7 +16,7 @@ const STORE_LAG_MS = 60_000;
 export async function knownOutcomes(
   client: Client,
   stored: StoredJob,
-  total: number,
+  { total, encrypted }: JobRecord,
 ): Promise<OutcomeOf> {
   const index = await OutcomeIndex.of(stored, total);
   const last = await stored.lastBatch();
@@ -24,13 +24,13 @@ export async function knownOutcomes(
   const closed = new Map<string, { workflowId: string; runId: string; generation: number }>();
   const recent = since === undefined ? '' : ` AND CloseTime >= '${since.toISOString()}'`;
   for await (const { workflowId, runId } of items(client, stored.jobId, `!= 'Running'${recent}`)) {
-    const { item_id, generation } = itemOf(workflowId);
-    if (generation < (closed.get(item_id)?.generation ?? 0)) continue;
-    closed.set(item_id, { workflowId, runId, generation });
+    const { key, generation } = itemOf(workflowId);
+    if (generation < (closed.get(key)?.generation ?? 0)) continue;
+    closed.set(key, { workflowId, runId, generation });
   }
   return async ({ row_index, item_id }): Promise<Outcome | undefined> => {
     const written = await index.get(row_index);
-    const last = closed.get(item_id);
+    const last = closed.get(itemKey({ item_id, row_index }, encrypted));
     if (last === undefined) return written;
     const { workflowId, runId, generation } = last;
     if (written !== undefined && (written.generation ?? 1) >= generation) return written;

@@ -77,6 +77,8 @@ export const verdictAttribute = defineSearchAttributeKey('AgentJobVerdict', 'KEY
 
 /** Memo key of an item's row number. */
 export const ROW_MEMO = 'row_index';
+/** Memo key of an item's ID, where its workflow is not named by it. */
+export const ITEM_MEMO = 'item_id';
 /** Memo key under which a cancelled item leaves its outcome: a cancellation has no details. */
 export const OUTCOME_MEMO = 'outcome';
 /** Memo key under which a job leaves what it has opened: `{ csv_path, output_csv_path, total }`. */
@@ -94,6 +96,8 @@ export const REQUEST_REFUSED_FAILURE = 'RequestRefused';
 export const WORKER_SHUTDOWN_FAILURE = 'WorkerShutdown';
 /** A worker without the job's store leaves the work to one that has it: retried until one does. */
 export const WRONG_STORE_FAILURE = 'WrongStore';
+/** The same of a worker without the job's key. */
+export const LACKS_KEY_FAILURE = 'LacksKey';
 
 /** Where agents run, so that agent hosts scale apart from workflow workers. */
 export function agentTaskQueue(taskQueue: string): string {
@@ -110,6 +114,38 @@ export function itemWorkflowId(jobId: string, itemId: string, generation = 1): s
   return generation === 1 ? id : `${id}/${generation}`;
 }
 
+/** An item as its job knows it. */
+export interface ItemName {
+  item_id: string;
+  row_index: number;
+}
+
+/**
+ * What names an item within its job in workflow IDs: its ID, encoded; where the job is encrypted, its row
+ * number, `row:1` for the first, since an ID is a cell and no workflow ID is encrypted. No encoded item ID
+ * has a colon.
+ */
+export function itemKey({ item_id, row_index }: ItemName, encrypted = false): string {
+  return encrypted ? `row:${row_index + 1}` : encodeURIComponent(item_id);
+}
+
+/** The workflow ID of an item of any job: as {@link itemWorkflowId} where the job is not encrypted. */
+export function workflowIdOf(
+  job: { job_id: string; encrypted?: true },
+  item: ItemName & { generation?: number | undefined },
+): string {
+  const id = `${job.job_id}/${itemKey(item, job.encrypted)}`;
+  const { generation = 1 } = item;
+  return generation === 1 ? id : `${id}/${generation}`;
+}
+
+/** The item that a workflow ID names: by its {@link itemKey}; by its ID where that is not its row number. */
+export function itemOf(workflowId: string): { key: string; item_id?: string; generation: number } {
+  const [, key = '', generation = '1'] = workflowId.split('/');
+  const named = { key, generation: Number(generation) };
+  return key.startsWith('row:') ? named : { ...named, item_id: decodeURIComponent(key) };
+}
+
 const POOL_PREFIX = 'agent-pool:';
 
 /** The workflow ID of a pool. No job or item has a colon before a slash in its own. */
@@ -120,10 +156,4 @@ export function poolWorkflowId(name: string): string {
 /** The pool that a workflow ID of {@link poolWorkflowId} names. */
 export function poolNameOf(workflowId: string): string {
   return workflowId.slice(POOL_PREFIX.length);
-}
-
-/** The item that a workflow ID of {@link itemWorkflowId} names. */
-export function itemOf(workflowId: string): { item_id: string; generation: number } {
-  const [, itemId = '', generation = '1'] = workflowId.split('/');
-  return { item_id: decodeURIComponent(itemId), generation: Number(generation) };
 }

@@ -15,13 +15,17 @@ const ask = z.strictObject({
   size: slots.min(1),
   /** Slots that the job could use. */
   wants: count.max(MAX_CONCURRENCY),
-  /** Slots that it may be using. */
+  /** Slots that it will use at most. */
+  slots: count.max(MAX_CONCURRENCY),
+  /** Slots that it may be using: of a grant that was taken back, some may still be in use. */
   holds: count.max(MAX_CONCURRENCY),
 });
 const grant = z.strictObject({
   pool: z.string(),
   /** Numbers the grants to a job. */
   number: count,
+  /** The last ask that was heard when it was given. */
+  asked: count,
   /** Slots that it may use from now on. What it uses beyond is given back as its rows end. */
   slots,
 });

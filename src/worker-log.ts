@@ -1,12 +1,21 @@
 /** What a worker says of itself and of its work, as text for people or as JSON for machines. */
 import { inspect } from 'node:util';
+import { ApplicationFailure } from '@temporalio/common';
 import type { LogEntry } from '@temporalio/worker';
-import { itemOf } from './messages.js';
+import { LACKS_KEY_FAILURE, WRONG_STORE_FAILURE, itemOf } from './messages.js';
 import type { LogFormat } from './worker-tuning.js';
 
-/** A line without its end; undefined where there is nothing to say. */
-export function logLine(format: LogFormat, entry: LogEntry): string | undefined {
-  const { level, message, meta = {} } = entry;
+/**
+ * A line without its end; undefined where there is nothing to say.
+ * @param options.discreet nothing that may tell of a row.
+ */
+export function logLine(
+  format: LogFormat,
+  entry: LogEntry,
+  options: { discreet: boolean },
+): string | undefined {
+  const { level, message } = entry;
+  const meta = options.discreet ? discreet(message, entry.meta ?? {}) : (entry.meta ?? {});
   // Said of agent workers, which have no workflows on purpose.
   if (message.startsWith('No workflows registered')) return undefined;
   const time = new Date(Number(entry.timestampNanos / 1_000_000n)).toISOString();
@@ -14,6 +23,18 @@ export function logLine(format: LogFormat, entry: LogEntry): string | undefined 
   // Its everyday talk is of use to nobody.
   if (level === 'INFO' && meta['sdkComponent'] !== 'activity') return undefined;
   return jsonLine(time, level, message, fieldsOf(meta));
+}
+
+/** Failures that tell an operator of the worker, and nothing of a row. */
+const OF_WORKERS = new Set([LACKS_KEY_FAILURE, WRONG_STORE_FAILURE]);
+
+/** Without the message of a failure that may tell of a row. */
+function discreet(message: string, meta: Record<string, unknown>): Record<string, unknown> {
+  const { error, ...others } = meta;
+  // From the thread of workflows, an error comes without its type. Why an item failed is its outcome.
+  if (message === 'Workflow failed') return others;
+  if (!(error instanceof ApplicationFailure) || OF_WORKERS.has(error.type ?? '')) return meta;
+  return { ...others, error: new Error(error.type ?? error.name) };
 }
 
 /** What the program itself has to say, which for people may be several lines, as a line of JSON. */
@@ -80,7 +101,8 @@ function itemIn(workflowId: unknown): { job_id?: string; item_id?: string } {
   const [job_id] = workflowId.split('/') as [string];
   if (job_id === workflowId) return { job_id };
   try {
-    return { job_id, item_id: itemOf(workflowId).item_id };
+    const { item_id, key } = itemOf(workflowId);
+    return { job_id, item_id: item_id ?? key };
   } catch {
     // A workflow of somebody else's, whose ID only looks like one of ours.
     return {};

@@ -12,6 +12,8 @@ interface RuntimeSettings {
   logFormat: LogFormat;
   /** `HOST:PORT`, at which Prometheus finds the metrics of this process. Default: there are none. */
   metricsAddress?: string | undefined;
+  /** What a worker writes to Temporal is encrypted: its log is not to tell it either. */
+  encrypts: boolean;
 }
 
 /**
@@ -22,10 +24,10 @@ interface RuntimeSettings {
  */
 export function installRuntime(
   log: (line: string) => void,
-  { logFormat, metricsAddress }: RuntimeSettings,
+  { logFormat, metricsAddress, encrypts }: RuntimeSettings,
 ): void {
   const logger = new DefaultLogger(logFormat === 'json' ? 'INFO' : 'WARN', (entry) => {
-    const line = logLine(logFormat, entry);
+    const line = logLine(logFormat, entry, { discreet: encrypts });
     if (line !== undefined) log(line);
   });
   Runtime.install({

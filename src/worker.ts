@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { noopMetricMeter } from '@temporalio/common';
@@ -9,8 +10,11 @@ import { createAgentActivities } from './activities/run-agent.js';
 import { CodexHosts } from './agent/codex-host/codex-hosts.js';
 import { Guard } from './agent/guard.js';
 import { RunNotes } from './agent/leftovers.js';
-import { dataConverter } from './data-converter.js';
+import { refuseUndecodable } from './activities/refuse-undecodable.js';
+import { dataConverterFor } from './data-converter.js';
+import type { Keys } from './encryption/keys.js';
 import type { ServerConnection } from './config.js';
+import { MESSAGES_ENCODED, MESSAGES_PLAIN } from './encrypted-payload.js';
 import type { WorkerRole } from './job.js';
 import { agentTaskQueue } from './messages.js';
 import { Metrics } from './metrics.js';
@@ -33,6 +37,8 @@ export interface AgentJobsWorkerOptions extends WorkerTuning {
   taskQueue: string;
   /** The job store: a folder, or `s3://bucket/prefix`. */
   store: string;
+  /** What it writes to Temporal and to the job store is encrypted. Default: it is not. */
+  keys?: Keys | undefined;
   /** What it works on. Default: both. */
   role?: WorkerRole | undefined;
   /**
@@ -60,8 +66,8 @@ export interface AgentJobsWorker {
 
 /** @throws {StoreError} where the job store is one that other hosts have, too, and cannot be used. */
 export async function startWorker(options: AgentJobsWorkerOptions): Promise<AgentJobsWorker> {
-  const { namespace, drainSeconds, role } = options;
-  const blobs = openStore(options.store);
+  const { namespace, drainSeconds, role, keys } = options;
+  const blobs = openStore(options.store, keys);
   // Work that it takes and cannot do would go round and round.
   if (blobs.remote) await blobs.id();
   const store = new JobStore(blobs);
@@ -73,7 +79,7 @@ export async function startWorker(options: AgentJobsWorkerOptions): Promise<Agen
       channelArgs: { 'grpc.max_reconnect_backoff_ms': MAX_RECONNECT_BACKOFF_MS },
     }),
     namespace,
-    dataConverter,
+    dataConverter: dataConverterFor(keys),
     interceptors: { workflow: options.traces === undefined ? [] : [options.traces.client] },
   });
   const drain = new AbortController();
@@ -131,11 +137,12 @@ interface Part {
 }
 
 async function workflowsPart(host: Host): Promise<Part> {
-  const { traces } = host.options;
+  const { traces, keys } = host.options;
+  const bundle = traces === undefined ? WORKFLOW_BUNDLE : TRACED_BUNDLE;
   const worker = await Worker.create({
     ...common(host),
     taskQueue: host.options.taskQueue,
-    workflowBundle: { codePath: traces === undefined ? WORKFLOW_BUNDLE : TRACED_BUNDLE },
+    workflowBundle: keys === undefined ? { codePath: bundle } : { code: await encrypting(bundle) },
     ...(traces !== undefined && { sinks: traces.sinks }),
     activities: createControlActivities(host),
     ...workflowsTuning(host.options),
@@ -143,6 +150,17 @@ async function workflowsPart(host: Host): Promise<Part> {
     stickyQueueScheduleToStartTimeout: '2 s',
   });
   return { worker, close: async () => {} };
+}
+
+/**
+ * The bundle for a worker that encrypts: its failures have their messages as payloads. Workflow code has its
+ * failure converter from the bundle and cannot ask, so that a word in it is another one.
+ */
+async function encrypting(bundle: string): Promise<string> {
+  const code = await readFile(bundle, 'utf8');
+  const found = code.replace(MESSAGES_PLAIN, MESSAGES_ENCODED);
+  if (found === code) throw new Error(`${bundle} is not of this version: npm run build`);
+  return found;
 }
 
 async function agentsPart(host: Host, drained: AbortSignal): Promise<Part> {
@@ -171,13 +189,14 @@ async function agentsPart(host: Host, drained: AbortSignal): Promise<Part> {
 function common({ connection, options }: Host) {
   const activity = [
     ...(options.traces === undefined ? [] : [options.traces.activity]),
-    ...(options.logItems === true ? [nameItemInLog] : []),
+    ...(options.logItems === true ? [nameItemInLog(options.keys !== undefined)] : []),
+    () => ({ inbound: { execute: refuseUndecodable } }),
   ];
   return {
     connection,
     namespace: options.namespace,
-    dataConverter,
-    ...(activity.length > 0 && { interceptors: { activity } }),
+    dataConverter: dataConverterFor(options.keys),
+    interceptors: { activity },
     // Heartbeats go out every 5 s, against a timeout of 20.
     maxHeartbeatThrottleInterval: 5000,
     shutdownForceTime: (options.drainSeconds + 30) * 1000,

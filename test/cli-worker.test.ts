@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Wire } from './faults/wire.js';
 import { RunningCli, cli } from './support/cli.js';
 import { isGone } from './support/processes.js';
 import { Site, type Step, until } from './support/site.js';
@@ -55,6 +57,25 @@ test('it says what it works for; one signal lets agents finish, and costs no att
   assert.equal(verdict, 'succeeded');
   next.shutdown();
   await next.done;
+});
+
+test('it waits for a local server that is slow to answer, as on a busy machine', async () => {
+  const wire = await Wire.to(site.env.address);
+  wire.cut('silent');
+  const env = { ...site.processEnv, TEMPORAL_ADDRESS: wire.address };
+  const worker = new RunningCli(['worker'], { env, cwd: '/' });
+  // Longer than it takes to find that there is none.
+  await wire.asked;
+  await delay(4000);
+  wire.mend();
+  await until('the worker is ready', () => {
+    if (worker.process.exitCode !== null) throw new Error(worker.stderr);
+    return worker.stderr.includes('The worker is ready');
+  });
+  worker.process.kill('SIGTERM');
+  const { code } = await worker.ending;
+  assert.equal(code, 0);
+  wire.close();
 });
 
 test('a second signal ends the agents at once', async () => {

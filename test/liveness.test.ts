@@ -1,5 +1,6 @@
 /** Agents that live and agents that do not, apart from their deadline: silence of processes, heartbeats of others. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, before, test } from 'node:test';
@@ -10,7 +11,7 @@ import { heartbeatSignal, itemQuery, itemWorkflowId, reportSignal } from '../src
 import { cli } from './support/cli.js';
 import { runJob } from './support/ended-job.js';
 import { isGone } from './support/processes.js';
-import { Site, type Step, readOutput, until } from './support/site.js';
+import { Site, type Step, readOutput, temporalCli, until } from './support/site.js';
 
 let site: Site;
 let jobs: AgentJobs;
@@ -251,19 +252,26 @@ test('the command line sets both and sends heartbeats', async () => {
   assert.equal(refused.code, 2);
   assert.match(refused.stderr, /--heartbeat-seconds: 1 s is too little .* At least 70 s/);
 
-  const options = ['--external', '--heartbeat-seconds', '3', '--detach', '--job-id', 'beaten'];
+  const options = ['--external', '--heartbeat-seconds', '6', '--detach', '--job-id', 'beaten'];
   const started = await run(...options);
   assert.equal(started.code, 0, started.stderr);
   const job = jobs.job('beaten');
   await until('it waits', () => job.task('row A').catch(() => undefined));
   const sent = await beats('beaten', 'row A');
   assert.deepEqual([sent.code, sent.stdout, sent.stderr], [0, '', '']);
+  // So does the Temporal CLI, with nothing but the names.
+  const before = await item(job, 'row A').query(itemQuery);
+  const workflow = ['--workflow-id', itemWorkflowId('beaten', 'row A')];
+  const signal = ['workflow', 'signal', ...workflow, '--name', heartbeatSignal.name];
+  execFileSync(temporalCli(), signal, { env, stdio: 'ignore' });
+  const after = await item(job, 'row A').query(itemQuery);
+  assert.ok(after.last_heartbeat! > before.last_heartbeat!);
   // A job whose rows may take longer would get more heartbeats than the server takes.
   const set = await cli(['set', 'beaten', '--max-runtime-seconds', '86400'], { env });
   assert.equal(set.code, 2);
-  assert.match(set.stderr, /heartbeat_seconds: 3 s is too little .* At least 35 s/);
+  assert.match(set.stderr, /heartbeat_seconds: 6 s is too little .* At least 35 s/);
   assert.deepEqual(await rowsOf(job), {
-    'row A': { status: 'failed', error: 'timed_out: no heartbeat for 3 s' },
+    'row A': { status: 'failed', error: 'timed_out: no heartbeat for 6 s' },
   });
   const late = await beats('beaten', 'row A');
   assert.equal(late.code, 3);

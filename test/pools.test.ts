@@ -35,6 +35,12 @@ const view = (name: string): Promise<PoolView> => pool(name).query(poolQuery);
 const slotsOf = ({ jobs }: PoolView) =>
   Object.fromEntries(jobs.map(({ job_id, slots, held }) => [job_id, [slots, held]]));
 
+const joined = (name: string, count: number) =>
+  until(`${count} jobs have joined ${name}`, async () => {
+    const { jobs } = await view(name).catch(() => ({ jobs: [] }));
+    return jobs.length === count;
+  });
+
 async function runningIds(job: JobHandle): Promise<string[]> {
   const ids: string[] = [];
   for await (const { item_id } of job.items('running')) ids.push(item_id);
@@ -115,6 +121,7 @@ describe('a pool', { concurrency: 4 }, () => {
     const a = await external('paused-a', 'paused', 2);
     await run(a, 2);
     const b = await external('paused-b', 'paused', 2);
+    await joined('paused', 2);
     await a.pause();
     await endOne(a);
     await run(b, 1);
@@ -158,16 +165,15 @@ describe('a pool', { concurrency: 4 }, () => {
     const a = await external('again-a', 'again', 4);
     await run(a, 4);
     const b = await external('again-b', 'again', 4);
+    await joined('again', 2);
     await endOne(a);
     await run(b, 1);
     await pool('again').terminate('by hand');
-    await until('both have asked anew', async () => {
-      const { jobs } = await view('again').catch(() => ({ jobs: [] }));
-      return jobs.length === 2;
-    });
+    await joined('again', 2);
     await endOne(a);
     await run(a, 2);
     await run(b, 2);
+    assert.equal(await inFlightTogether(a, b), 4);
     await end(a, b);
   });
 
@@ -187,7 +193,7 @@ describe('a pool', { concurrency: 4 }, () => {
   it('is not led astray by what may arrive, nor are its jobs', async () => {
     const a = await external('junk-a', 'junk', 2);
     await run(a, 2);
-    const ask = { job_id: 'nobody', number: 1, granted: 0, size: 1, wants: 1, holds: 1 };
+    const ask = { job_id: 'nobody', number: 1, granted: 0, size: 1, wants: 1, slots: 1, holds: 1 };
     const asks: unknown[][] = [
       [],
       [null],
@@ -221,9 +227,9 @@ describe('a pool', { concurrency: 4 }, () => {
     const job = site.client.workflow.getHandle('junk-a');
     for (const grant of [
       null,
-      { pool: 'other', number: 99, slots: 9 },
-      { pool: 'junk', number: 0, slots: 9 },
-      { pool: 'junk', number: 99, slots: -1 },
+      { pool: 'other', number: 99, asked: 1, slots: 9 },
+      { pool: 'junk', number: 0, asked: 1, slots: 9 },
+      { pool: 'junk', number: 99, asked: 1, slots: -1 },
     ]) {
       await job.signal(poolGrantSignal, grant);
     }
@@ -237,7 +243,7 @@ describe('a pool', { concurrency: 4 }, () => {
     await end(a);
   });
 
-  it('that somebody starts and nobody asks ends', async () => {
+  it('takes no leases of whoever starts it', async () => {
     const handle = await site.client.workflow.start(POOL_WORKFLOW, {
       taskQueue: site.taskQueue,
       workflowId: poolWorkflowId('idle'),

@@ -1,15 +1,10 @@
 /** Jobs that run while the workflow code is changed go on with the new code: it must replay them. */
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Worker } from '@temporalio/worker';
-import { dataConverter } from '../src/data-converter.js';
+import { readHistory, replay } from './support/replays.js';
 import { ROOT, quietRuntime } from './support/site.js';
-
-interface RecordedHistory {
-  events: [{ workflowExecutionStartedEventAttributes: { workflowId: string } }];
-}
 
 const FOLDER = join(ROOT, 'test/histories');
 /** A worker that sends traces may take over what one without has begun. */
@@ -22,20 +17,21 @@ const cases = Object.entries(BUNDLES).flatMap(([how, bundle]) =>
 for (const { name, how, codePath } of cases) {
   test(`the history ${name} replays${how}`, async () => {
     quietRuntime();
-    const history = JSON.parse(readFileSync(join(FOLDER, name), 'utf8')) as RecordedHistory;
-    const { workflowId } = history.events[0].workflowExecutionStartedEventAttributes;
-    try {
-      await Worker.runReplayHistory(
-        { workflowBundle: { codePath }, dataConverter },
-        history,
-        workflowId,
-      );
-    } catch (error) {
-      assert.fail(
-        `workflow code no longer replays ${name}: ${String(error)}\n` +
-          'Jobs that run would be stuck. Keep the old way for them with patched(), and record the ' +
-          'new way beside it: node --import tsx test/histories/record.ts VERSION',
-      );
-    }
+    await replay(name, readHistory(join(FOLDER, name)), codePath);
   });
 }
+
+test('a history that does not replay says what to do', async () => {
+  quietRuntime();
+  const history = readHistory(join(FOLDER, '0.1-item-completed.json'));
+  // As if the code of that time had called another activity first.
+  const [first] = history.events.flatMap(
+    (event) => event.activityTaskScheduledEventAttributes ?? [],
+  );
+  first!.activityType.name = 'another';
+  await assert.rejects(replay('of another time', history), (error: Error) => {
+    assert.match(error.message, /^workflow code no longer replays of another time: .*another/s);
+    assert.match(error.message, /Jobs that run .* would hang.*patched\(.*record\.ts VERSION/s);
+    return true;
+  });
+});

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import type { Json, RowOutcome } from '../src/job.js';
+import { type Keys, parseKeys } from '../src/encryption/keys.js';
 import { type BlobStore, StoreError } from '../src/store/blob-store.js';
 import { InputPages } from '../src/store/input-pages.js';
 import { JobStore, PAGE_ROWS } from '../src/store/job-store.js';
@@ -28,15 +29,20 @@ async function bytes(chunks: AsyncIterable<Uint8Array> | undefined): Promise<Buf
   return chunks && buffer(chunks);
 }
 
-const STORES: [kind: string, location: (name: string) => string][] = [
-  ['a folder', (name) => join(folder, name)],
-  ['an object store', (name) => `s3://jobs/some/${name}`],
+const inFolder = (name: string) => join(folder, name);
+const inBucket = (name: string) => `s3://jobs/some/${name}`;
+const KEYS = parseKeys(`k1 = ${'12'.repeat(32)}`);
+const STORES: [kind: string, location: (name: string) => string, keys?: Keys][] = [
+  ['a folder', inFolder],
+  ['an object store', inBucket],
+  ['an encrypted folder', (name) => inFolder(`encrypted-${name}`), KEYS],
+  ['an encrypted object store', (name) => inBucket(`encrypted-${name}`), KEYS],
 ];
 
-for (const [kind, location] of STORES) {
+for (const [kind, location, keys] of STORES) {
   describe(kind, () => {
     let store: BlobStore;
-    before(() => (store = openStore(location('contract'))));
+    before(() => (store = openStore(location('contract'), keys)));
 
     test('what is put is there, whole', async () => {
       await store.put('jobs/a/job.json', 'Ünïcode\n');

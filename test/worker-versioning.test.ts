@@ -8,11 +8,11 @@ import { unpolledQueues } from '../src/client/task-queues.js';
 import { itemWorkflowId, reportSignal } from '../src/messages.js';
 import { itemsOf, runsOf } from './support/chain.js';
 import { AGENT, Site, until } from './support/site.js';
+import { makeCurrent, version } from './support/versions.js';
 import { WorkerProcess } from './support/worker-process.js';
 
 const ROWS = 30;
 const IN_FLIGHT = 4;
-const DEPLOYMENT = 'agent-jobs';
 /** As the server numbers it; the SDK does not export the name. */
 const PINNED = 1;
 
@@ -26,11 +26,6 @@ after(async () => {
   await site.close();
 });
 
-const version = (buildId: string, deploymentName = DEPLOYMENT) => [
-  ...['--deployment-name', deploymentName],
-  ...['--build-id', buildId],
-];
-
 function start(args: string[], env: NodeJS.ProcessEnv = site.processEnv): Promise<WorkerProcess> {
   return WorkerProcess.start(env, { cwd: site.folder, args });
 }
@@ -38,23 +33,6 @@ function start(args: string[], env: NodeJS.ProcessEnv = site.processEnv): Promis
 async function end(worker: WorkerProcess): Promise<void> {
   worker.signal('SIGTERM');
   assert.equal(await worker.ended, 0, worker.said);
-}
-
-/** Sends new jobs to a version, as soon as the server has heard of its workers. */
-async function makeCurrent(buildId: string, taskQueues: string[], deploymentName = DEPLOYMENT) {
-  const { workflowService, options } = site.client;
-  const { namespace } = options;
-  await until(`the server knows the workers of ${deploymentName}.${buildId}`, async () => {
-    const known = await workflowService
-      .describeWorkerDeploymentVersion({
-        namespace,
-        deploymentVersion: { deploymentName, buildId },
-      })
-      .catch(() => undefined);
-    const polled = new Set(known?.versionTaskQueues.map(({ name }) => name));
-    return taskQueues.every((queue) => polled.has(queue));
-  });
-  await workflowService.setWorkerDeploymentCurrentVersion({ namespace, deploymentName, buildId });
 }
 
 /** Which version an execution is pinned to; undefined where it is not pinned. */
@@ -87,7 +65,7 @@ async function agentWorker(workflowId: string): Promise<string | undefined> {
 test('a job ends on the version that it began on; a new one goes to the one that is current', async () => {
   const queues = [site.taskQueue, `${site.taskQueue}-agents`];
   const workerA = await start(version('A'));
-  await makeCurrent('A', queues);
+  await makeCurrent(site.client, 'A', queues);
   // Its pollers are listed a moment after it has made itself known.
   await until(
     'no queue is missed',
@@ -126,7 +104,7 @@ test('a job ends on the version that it began on; a new one goes to the one that
   );
 
   const workerB = await start(version('B'));
-  await makeCurrent('B', queues);
+  await makeCurrent(site.client, 'B', queues);
   await writeFile(go, '');
   const fresh = await site.jobs.start(await external());
   await report(fresh.jobId, ids.slice(0, 1));
@@ -163,7 +141,7 @@ test('hosts of agents without a version work for jobs of any', async () => {
   const env = { ...site.processEnv, AGENT_JOBS_TASK_QUEUE: taskQueue };
   const workflows = await start(['--role', 'workflows', ...version('A', 'mixed')], env);
   const agents = await start(['--role', 'agents'], env);
-  await makeCurrent('A', [taskQueue], 'mixed');
+  await makeCurrent(site.client, 'A', [taskQueue], 'mixed');
   const jobs = new AgentJobs({ client: site.client, taskQueue, store: site.storeFolder });
   const job = await jobs.start(await site.spec({ a: [['report', 1]], b: [['report', 2]] }));
   assert.equal((await job.result()).completed, 2);
@@ -183,7 +161,7 @@ test('a job that began without a version goes on with the first one that is curr
   await end(without);
 
   const first = await start(version('A', 'first'), env);
-  await makeCurrent('A', [taskQueue, `${taskQueue}-agents`], 'first');
+  await makeCurrent(site.client, 'A', [taskQueue, `${taskQueue}-agents`], 'first');
   await report(job.jobId, ['b']);
   assert.equal((await job.result()).completed, 2);
   await end(first);

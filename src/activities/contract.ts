@@ -38,6 +38,8 @@ interface OpenedInput {
   kept?: KeptRows;
   counts?: Counts;
   next_batch?: number;
+  /** Workers of the job encrypt: what is not encrypted, as workflow IDs, must have no cell. */
+  encrypted?: true;
 }
 
 /** Run by the workflow's own task queue. */

@@ -4,9 +4,9 @@ import { ApplicationFailure } from '@temporalio/common';
 import { type Counts, type KeptRows, outputKey } from '../job.js';
 import {
   INVALID_INPUT_FAILURE,
-  itemWorkflowId,
   jobIdAttribute,
   verdictAttribute,
+  workflowIdOf,
 } from '../messages.js';
 import type { Metrics } from '../metrics.js';
 import { type OutcomeOf, exportRows, outputText } from '../output/export.js';
@@ -35,10 +35,11 @@ export function createControlActivities(deps: {
 
   async function executionsOf({ items, ...ref }: ItemsInFlight) {
     const rows = items.map(([row]) => row);
-    const stored = await rowsOf(await jobs.stored(ref), rows);
+    const { stored, record } = await jobs.open(ref);
+    const rowsOfItems = await rowsOf(stored, rows);
     return items.map(([row_index, runId, generation], n) => {
-      const { item_id } = stored[n]!;
-      const workflowId = itemWorkflowId(ref.job_id, item_id, generation);
+      const { item_id } = rowsOfItems[n]!;
+      const workflowId = workflowIdOf(record, { item_id, row_index, generation });
       return { row_index, item_id, workflowId, runId };
     });
   }
@@ -51,7 +52,7 @@ export function createControlActivities(deps: {
       try {
         const store_id = await store.blobs.id();
         const record = await snapshotInput({ client, store }, job_id, spec);
-        const { kept } = record;
+        const { kept, encrypted } = record;
         return {
           store_id,
           total: record.total,
@@ -65,6 +66,7 @@ export function createControlActivities(deps: {
             counts: endedOf(kept.rows),
             next_batch: kept.batches,
           }),
+          ...(encrypted && { encrypted }),
         };
       } catch (error) {
         if (!(error instanceof InvalidInput)) throw error;

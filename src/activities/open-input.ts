@@ -13,7 +13,7 @@ import { OutputError, checkOutput } from '../output/output-file.js';
 import { withReuse } from '../reuse/earlier-results.js';
 import { taskHash } from '../reuse/task-hash.js';
 import { RerunRefused } from '../rerun/earlier-rows.js';
-import { settingsOf } from '../spec.js';
+import { SpecError, settingsOf } from '../spec.js';
 import { InputPages } from '../store/input-pages.js';
 import type { JobRecord, JobStore, StoredJob, StoredRow } from '../store/job-store.js';
 import { KeptOutcomes, type RowWithOutcome } from '../store/kept-outcomes.js';
@@ -103,6 +103,7 @@ export async function snapshotInput(
     output_csv_path: settingsOf(spec, stored.jobId).output_csv_path,
     ...checked,
     ...((keeps || spec.reuse) && { kept: await kept.end() }),
+    ...(stored.encrypts && { encrypted: true }),
     created_at: new Date().toISOString(),
   };
   await site.store.saveTask(taskHash(spec, checked.isolation?.commit), jobId);
@@ -120,8 +121,8 @@ async function rowsToOpen(
     const rerun = await openRerun(site, stored, given);
     if (rerun !== undefined) return { ...rerun, keeps: true };
   } catch (error) {
-    if (error instanceof RerunRefused || error instanceof InputError)
-      throw new InvalidInput(error.message);
+    if ([RerunRefused, InputError, SpecError].some((kind) => error instanceof kind))
+      throw new InvalidInput((error as Error).message);
     throw error;
   }
   const spec = given as JobSpec;

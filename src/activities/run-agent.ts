@@ -9,7 +9,7 @@ import type { Guard } from '../agent/guard.js';
 import type { RunNotes } from '../agent/leftovers.js';
 import { Workplace } from '../agent/workplace.js';
 import { type Json, type ProcessAgent, clip, isProcess } from '../job.js';
-import { itemWorkflowId } from '../messages.js';
+import { workflowIdOf } from '../messages.js';
 import type { Metrics } from '../metrics.js';
 import { deliver } from '../report/delivery.js';
 import type { ReportEndpoint } from '../report/endpoint.js';
@@ -219,7 +219,7 @@ function reportsOf(
   run: AgentRun,
   job: OpenJob,
 ): RunReports {
-  const handle = client.workflow.getHandle(itemWorkflowId(run.job_id, run.item_id, run.generation));
+  const handle = client.workflow.getHandle(workflowIdOf(job.record, run));
   const { job_id, item_id } = run;
   const send: SendReport = (report, giveUp) => deliver(handle, report, giveUp);
   return new RunReports(

@@ -21,6 +21,14 @@ export function storeOption(): Option {
   );
 }
 
+/** Read in `main.ts` as well, which gives it to each command that has to do with what is encrypted. */
+export function keysFileOption(): Option {
+  return new Option(
+    '--keys-file <file>',
+    'the keys that encrypt what goes to Temporal and into the job store (default: AGENT_JOBS_KEYS_FILE, else none)',
+  );
+}
+
 export function number(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value)) {

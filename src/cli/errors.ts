@@ -60,9 +60,12 @@ export function explain(error: unknown): { code: number; message?: string } {
   if (INVALID.has(error.name)) return { code: EXIT.invalid, message };
   if (error instanceof Interrupted) return { code: EXIT.interrupted, message };
   if (error instanceof Problem) return { code: EXIT.unexpected, message };
-  if (error.name === 'StoreError' || error.name === 'JobUnattended')
+  if (['StoreError', 'JobUnattended', 'Undecodable'].includes(error.name))
     return { code: EXIT.unexpected, message };
   if (error.name === 'ServerUnreachable') {
+    if ((error as { problem?: string }).problem !== undefined) {
+      return { code: EXIT.unexpected, message };
+    }
     return { code: EXIT.unexpected, message: `${message}${reason(error)}. ${HOW_TO_REACH}` };
   }
   const refusal = grpcStatus(error);

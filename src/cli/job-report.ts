@@ -49,7 +49,7 @@ export function answerStatus(status: JobStatus, link: string | undefined): void 
   const counts = [`${completed} of ${rows(total)} completed`, ...otherCounts(status)];
   if (running !== null) counts.splice(1, 0, `${running} running`);
   answerHead(status, counts);
-  if (status.state === 'unreachable') {
+  if (status.state === 'unreachable' && status.error === null) {
     const age = duration((Date.now() - Date.parse(status.as_of)) / 1000);
     line('worker', `none answers, these figures are ${age} old; to start one: agent-jobs worker`);
   }

@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:fs';
 import { access, readFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { dirname, join, sep } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +14,7 @@ import {
   removeRecord,
   saveRecord,
 } from './local-records.js';
-import { loopbackPort } from './loopback.js';
+import { listens, loopbackPort } from './loopback.js';
 import { note } from './output.js';
 import { type RunningProcess, isRunning } from '../running-process.js';
 
@@ -82,18 +81,6 @@ export async function endServer(server: LocalServer): Promise<string> {
   }
   await removeRecord(`${PREFIX}${port}`);
   return output.trim();
-}
-
-export async function listens(port: number): Promise<boolean> {
-  const socket = connect({ host: '127.0.0.1', port });
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
 }
 
 /** What the script writes beside the database: process ID and start, a line each. */

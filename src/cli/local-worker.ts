@@ -34,6 +34,8 @@ export interface LocalWorker extends RunningProcess {
   namespace: string;
   task_queue: string;
   store: string;
+  /** Null where it has no keys. */
+  keys_file: string | null;
   concurrency: number;
   log: string;
 }
@@ -55,10 +57,16 @@ export async function ensureWorker(site: Connected, spec: JobSpec): Promise<void
     if ((await unattended(site, spec)) > 0) await startWorker(spec);
     return;
   }
-  const { AGENT_JOBS_STORE: store } = settings();
+  const { AGENT_JOBS_STORE: store, AGENT_JOBS_KEYS_FILE: keys = null } = settings();
   if (there.store !== store) {
     throw new UsageError(
       `the local worker has the job store ${there.store}, not ${store}: end it with "agent-jobs local down", or use its store with --store`,
+    );
+  }
+  if (there.keys_file !== keys) {
+    const named = (file: string | null) => (file === null ? 'no key file' : `the key file ${file}`);
+    throw new UsageError(
+      `the local worker has ${named(there.keys_file)}, this command ${named(keys)}: end it with "agent-jobs local down", or give this command what it has`,
     );
   }
   if (isProcess(spec.agent) && there.concurrency < wanted) {
@@ -117,6 +125,7 @@ async function startWorker(spec: JobSpec, say = note): Promise<void> {
       namespace,
       task_queue: own['AGENT_JOBS_TASK_QUEUE']!,
       store: own['AGENT_JOBS_STORE']!,
+      keys_file: own['AGENT_JOBS_KEYS_FILE'] ?? null,
       concurrency,
       log,
     };

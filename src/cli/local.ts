@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { serverConnection } from '../config.js';
-import { endServer, listens, localServers } from './local-server.js';
+import { endServer, localServers } from './local-server.js';
 import { endWorker, localWorkers } from './local-worker.js';
-import { loopbackPort } from './loopback.js';
+import { listens, loopbackPort } from './loopback.js';
 import { answer, answerJson, note } from './output.js';
 
 const NOTES = `

@@ -2,8 +2,10 @@
 /** `agent-jobs`: commands load what they need when they run, so that help and reports are quick. */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { nameStore } from '../config.js';
+import { nameKeysFile, nameStore } from '../config.js';
+import { keysFileOption } from './arguments.js';
 import { addCancel } from './cancel.js';
+import { addCodecServer } from './codec-server.js';
 import { EXIT_CODES_HELP, explain } from './errors.js';
 import { addHeartbeat } from './heartbeat.js';
 import { addItems } from './items.js';
@@ -41,8 +43,9 @@ function program(): Command {
     .showHelpAfterError('To see how it is used, add --help.')
     .exitOverride()
     .hook('preAction', (_, command) => {
-      const { store } = command.opts<{ store?: string }>();
+      const { store, keysFile } = command.opts<{ store?: string; keysFile?: string }>();
       if (store !== undefined) nameStore(store);
+      if (keysFile !== undefined) nameKeysFile(keysFile);
     })
     .addHelpText('after', NOTES);
   // In the order in which they are met.
@@ -66,6 +69,13 @@ function program(): Command {
   addHeartbeat(root);
   addLocal(root);
   addMcp(root);
+  addCodecServer(root);
+  for (const command of root.commands) {
+    const reads = command.options.some((option) => option.attributeName() === 'store');
+    if (reads || ['report', 'codec-server'].includes(command.name())) {
+      command.addOption(keysFileOption());
+    }
+  }
   return root;
 }
 

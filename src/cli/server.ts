@@ -1,10 +1,11 @@
 import { AgentJobs } from '../client.js';
 import { type ServerConnection, serverConnection, tracesWanted, webUi } from '../config.js';
-import { isLoopback } from './loopback.js';
+import { listens, loopbackPort } from './loopback.js';
 
-/** A local server that is there answers at once. */
-const LOCAL_TIMEOUT_MS = 2000;
-const REMOTE_TIMEOUT_MS = 10_000;
+/** Where nothing listens on this machine, nobody is to wait for long to be told. */
+const ABSENT_TIMEOUT_MS = 2000;
+/** Elsewhere, and on a busy machine, an answer may take its time. */
+const TIMEOUT_MS = 10_000;
 
 /** The server as commands use it. */
 export interface Connected {
@@ -20,11 +21,13 @@ export interface Connected {
  */
 export async function connected<T>(work: (connected: Connected) => Promise<T>): Promise<T> {
   const server = serverConnection();
+  const port = loopbackPort(server.address);
+  const absent = port !== undefined && !(await listens(port));
   const traces = tracesWanted()
     ? (await import('../traces/provider.js')).startTraces('agent-jobs', () => {})
     : undefined;
   const jobs = await AgentJobs.connect({
-    connectTimeoutMs: isLoopback(server.address) ? LOCAL_TIMEOUT_MS : REMOTE_TIMEOUT_MS,
+    connectTimeoutMs: absent ? ABSENT_TIMEOUT_MS : TIMEOUT_MS,
   });
   try {
     return await work({ jobs, server, link: (workflowId) => webUiLink(server, workflowId) });

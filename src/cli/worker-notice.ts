@@ -40,7 +40,7 @@ export class WorkerNotice {
   }
 
   /** Where the server lists a worker it may be dead: then nothing answers. */
-  async observe({ state }: JobStatus): Promise<void> {
+  async observe({ state, error }: JobStatus): Promise<void> {
     if (state !== 'unreachable') {
       this.#unansweredSince = undefined;
       return;
@@ -48,6 +48,10 @@ export class WorkerNotice {
     this.#unansweredSince ??= Date.now();
     if (this.#said || Date.now() - this.#unansweredSince < PATIENCE_MS) return;
     this.#said = true;
+    if (error !== null) {
+      this.#say(`The worker of this job cannot work on it: ${error}`);
+      return;
+    }
     const { onUnattended } = this.#followed;
     if (onUnattended !== undefined) await onUnattended(this.#say);
     else this.#say(`No worker has answered for this job for ${PATIENCE_MS / 1000} s. ${START_ONE}`);

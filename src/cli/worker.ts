@@ -2,6 +2,8 @@ import { type Command, Option } from 'commander';
 import type { AgentJobsWorker } from '../worker.js';
 import { LOG_FORMATS, type LogFormat, type WorkerTuning } from '../worker-tuning.js';
 import {
+  encryptionKeys,
+  keysFile,
   notesFolder,
   serverConnection,
   storeLocation,
@@ -118,6 +120,7 @@ async function worker(options: WorkerOptions): Promise<void> {
   const version = versionOf(deploymentName, buildId);
   refuseOfOtherRole(options);
   const server = serverConnection();
+  const keys = encryptionKeys();
   const [
     { connected },
     { startWorker },
@@ -137,7 +140,7 @@ async function worker(options: WorkerOptions): Promise<void> {
   // Says what is wrong with the connection in the way of all commands.
   await connected(async () => {});
   try {
-    installRuntime(note, { logFormat, metricsAddress });
+    installRuntime(note, { logFormat, metricsAddress, encrypts: keys !== undefined });
   } catch (error) {
     throw new Problem(
       `--metrics-address: ${metricsAddress} cannot be used: ${(error as Error).message}`,
@@ -149,6 +152,7 @@ async function worker(options: WorkerOptions): Promise<void> {
     namespace: server.namespace,
     taskQueue: taskQueue(),
     store: storeLocation(),
+    keys,
     role,
     notesFolder: notesFolder(),
     concurrency,
@@ -170,7 +174,10 @@ async function worker(options: WorkerOptions): Promise<void> {
         ? ''
         : `  agents  ${concurrency} at once${sparing ? ', fewer where the host is busy' : ''}\n`) +
       (metricsAddress === undefined ? '' : `  metrics http://${metricsAddress}/metrics\n`) +
-      `  store   ${storeLocation()}`,
+      `  store   ${storeLocation()}` +
+      (keys === undefined
+        ? ''
+        : `\n  keys    ${keysFile()}: what it writes is encrypted with "${keys.current.id}"`),
   );
   // Whoever has started it in the background waits for this.
   if (process.connected) process.send!('ready', () => process.disconnect());

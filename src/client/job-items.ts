@@ -1,9 +1,19 @@
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import type { ItemStatus, Json } from '../job.js';
 import { items, knownOutcomes } from '../known-outcomes.js';
-import { type ItemView, ROW_MEMO, itemOf, itemQuery, itemWorkflowId } from '../messages.js';
+import {
+  ITEM_MEMO,
+  type ItemView,
+  ROW_MEMO,
+  itemKey,
+  itemOf,
+  itemQuery,
+  itemWorkflowId,
+  workflowIdOf,
+} from '../messages.js';
 import { lastError } from '../output/export.js';
 import { PAGE_ROWS, type StoredJob } from '../store/job-store.js';
+import { decoded } from './decoded.js';
 
 /** An item of a job, as listed. */
 export interface ItemSummary {
@@ -48,14 +58,12 @@ export async function* listItems(
   status?: ItemStatus,
 ): AsyncGenerator<ItemSummary> {
   if (status === 'running') return yield* await runningItems(client, stored.jobId);
-  for await (const { outcome, generation, ...row } of rowsFrom(client, stored, 0)) {
+  for await (const { outcome, workflow_id, ...row } of rowsFrom(client, stored, 0)) {
     if (status !== undefined && row.status !== status) continue;
-    // Where it was run, which may have been another job.
-    const { job_id, item_id } = outcome?.origin ?? { job_id: stored.jobId, item_id: row.item_id };
     yield {
       job_id: stored.jobId,
       item_id: row.item_id,
-      workflow_id: itemWorkflowId(job_id, item_id, generation),
+      workflow_id,
       row_index: row.row_index,
       status: row.status,
       started_at: row.started_at,
@@ -107,23 +115,27 @@ export async function sourceIds(
 export async function* rowsFrom(client: Client, stored: StoredJob, from: number) {
   const record = await stored.record();
   if (record === undefined) return;
-  const outcomeOf = await knownOutcomes(client, stored, record.total);
+  const outcomeOf = await knownOutcomes(client, stored, record);
   const running = new Map<string, { generation: number; started_at: string }>();
   for await (const { workflowId, startTime } of items(client, stored.jobId, `= 'Running'`)) {
-    const { item_id, generation } = itemOf(workflowId);
-    running.set(item_id, { generation, started_at: startTime.toISOString() });
+    const { key, generation } = itemOf(workflowId);
+    running.set(key, { generation, started_at: startTime.toISOString() });
   }
   for (let row_index = from; row_index < record.total;) {
     const page = await stored.page(Math.floor(row_index / PAGE_ROWS));
     for (const page_row of page.slice(row_index % PAGE_ROWS)) {
       const { item_id, source_id } = page_row;
-      const runs = running.get(item_id);
+      const runs = running.get(itemKey({ item_id, row_index }, record.encrypted));
       const outcome = runs === undefined ? await outcomeOf({ row_index, item_id }) : undefined;
       const status: ItemStatus = outcome?.status ?? (runs === undefined ? 'pending' : 'running');
       const generation = runs?.generation ?? outcome?.generation;
       const started_at = runs?.started_at ?? null;
       const found = { item_id, row_index, source_id: source_id || null, status, started_at };
-      yield { ...found, outcome, generation, page_row };
+      // Where it was run, which may have been another job.
+      const ran = outcome?.origin ?? { job_id: stored.jobId, item_id };
+      const job = { ...record, job_id: ran.job_id };
+      const workflow_id = workflowIdOf(job, { item_id: ran.item_id, row_index, generation });
+      yield { ...found, outcome, workflow_id, page_row };
       row_index += 1;
     }
   }
@@ -135,7 +147,7 @@ async function runningItems(client: Client, jobId: string): Promise<ItemSummary[
   for await (const { workflowId, memo, startTime } of items(client, jobId, `= 'Running'`)) {
     running.push({
       job_id: jobId,
-      item_id: itemOf(workflowId).item_id,
+      item_id: idOf(workflowId, memo),
       workflow_id: workflowId,
       row_index: Number(memo?.[ROW_MEMO]),
       status: 'running',
@@ -145,6 +157,14 @@ async function runningItems(client: Client, jobId: string): Promise<ItemSummary[
     });
   }
   return running.sort((a, b) => a.row_index - b.row_index);
+}
+
+/** @throws {Undecodable} where it takes a key to tell, which this process does not have. */
+function idOf(workflowId: string, memo: Record<string, unknown> | undefined): string {
+  const { item_id, key } = itemOf(workflowId);
+  return (
+    item_id ?? decoded<string | undefined>(`the ID of ${workflowId}`, memo?.[ITEM_MEMO]) ?? key
+  );
 }
 
 /** The item may have to be replayed by its worker; without one, the server would wait for longer. */
@@ -159,7 +179,9 @@ export async function externalTask(
   let view: ItemView;
   try {
     const handle = client.workflow.getHandle(await runningItem(client, jobId, itemId));
-    view = await client.withDeadline(Date.now() + TASK_TIMEOUT_MS, () => handle.query(itemQuery));
+    const ask = () => handle.query(itemQuery);
+    const answer = await client.withDeadline(Date.now() + TASK_TIMEOUT_MS, ask);
+    view = decoded(`item ${itemId}`, answer);
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
     throw error;
@@ -182,14 +204,23 @@ export async function externalTask(
 
 /**
  * The workflow ID of an item's generation that runs, else of its first.
- * @throws `WorkflowNotFoundError` where there is no such item.
+ * @throws `WorkflowNotFoundError` where there is no such item, or where it has ended and its workflow is not
+ *   named by its ID; {@link Undecodable}.
  */
 export async function runningItem(client: Client, jobId: string, itemId: string): Promise<string> {
   const first = itemWorkflowId(jobId, itemId);
-  const { status } = await client.workflow.getHandle(first).describe();
-  if (status.name === 'RUNNING') return first;
-  for await (const { workflowId } of items(client, jobId, `= 'Running'`)) {
-    if (itemOf(workflowId).item_id === itemId) return workflowId;
+  let unknown: WorkflowNotFoundError | undefined;
+  try {
+    const { status } = await client.workflow.getHandle(first).describe();
+    if (status.name === 'RUNNING') return first;
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+    // Items of an encrypted job are not named by their IDs.
+    unknown = error;
   }
+  for await (const { workflowId, memo } of items(client, jobId, `= 'Running'`)) {
+    if (idOf(workflowId, memo) === itemId) return workflowId;
+  }
+  if (unknown !== undefined) throw unknown;
   return first;
 }

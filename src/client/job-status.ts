@@ -17,6 +17,8 @@ import {
 } from '../job.js';
 import { INVALID_INPUT_FAILURE, SUMMARY_MEMO, progressQuery } from '../messages.js';
 import type { StoredJob } from '../store/job-store.js';
+import { decoded } from './decoded.js';
+import { taskProblem } from './task-problem.js';
 
 /** How a job stands, and how old that is. */
 export interface JobStatus extends Counts {
@@ -51,7 +53,7 @@ export interface JobStatus extends Counts {
   kept?: KeptRows;
   /** Of the rows that have ended; null where it is not known. */
   usage: Usage | null;
-  /** Why it was refused or terminated. */
+  /** Why it was refused or terminated; of one that is unreachable, why its worker cannot work on it. */
   error: string | null;
   /** ISO 8601: the time of these figures. */
   as_of: string;
@@ -70,19 +72,20 @@ const QUERY_TIMEOUT_MS = 3000;
 /**
  * Asks the job itself where it runs and a worker answers; else tells what the server's description and
  * the store hold.
- * @throws {JobNotFound}
+ * @throws {JobNotFound}; {@link Undecodable} where it is encrypted and its key is not here.
  */
 export async function jobStatus(client: Client, stored: StoredJob): Promise<JobStatus> {
   const handle = client.workflow.getHandle(stored.jobId);
   const description = await describe(handle);
   if (description?.status.name === 'RUNNING') {
     const progress = await queryProgress(client, handle);
-    if (progress !== undefined) return ofProgress(progress);
+    if (progress !== undefined) return ofProgress(decoded(`job ${stored.jobId}`, progress));
   }
   const summary =
-    (description?.memo?.[SUMMARY_MEMO] as JobSummary | undefined) ?? (await stored.summary());
+    decoded<JobSummary | undefined>(`job ${stored.jobId}`, description?.memo?.[SUMMARY_MEMO]) ??
+    (await stored.summary());
   if (summary !== undefined && description?.status.name !== 'RUNNING') return ofSummary(summary);
-  return ofStore(stored, handle, description);
+  return ofStore(client, stored, handle, description);
 }
 
 async function describe(handle: WorkflowHandle): Promise<WorkflowExecutionDescription | undefined> {
@@ -137,6 +140,7 @@ function ofSummary(summary: JobSummary): JobStatus {
 }
 
 async function ofStore(
+  client: Client,
   stored: StoredJob,
   handle: WorkflowHandle,
   description: WorkflowExecutionDescription | undefined,
@@ -152,7 +156,7 @@ async function ofStore(
   return {
     job_id: stored.jobId,
     ...(running
-      ? { state: 'unreachable', verdict: null, error: null }
+      ? { state: 'unreachable', verdict: null, error: await taskProblem(client, stored.jobId) }
       : await endWithoutSummary(handle)),
     total,
     ...counts,

@@ -1,6 +1,7 @@
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { items, knownOutcomes } from '../known-outcomes.js';
 import { type JobSpec, type RerunSpec, defaultOutputPath, outputKey } from '../job.js';
+import { parseSpec } from '../spec.js';
 import { type JobRecord, PAGE_ROWS, type StoredJob } from '../store/job-store.js';
 import { type RowWithOutcome, takenFrom } from '../store/kept-outcomes.js';
 import { type EarlierRows, RerunRefused } from './earlier-rows.js';
@@ -30,14 +31,17 @@ export async function earlierJob(
 
 /**
  * What a job is that runs rows of an earlier one again: as that was asked for, but for what is to be different.
- * @param jobId of the new job.
+ * @param jobId of the new job. @throws {SpecError}
  */
 export function rerunSpec(given: RerunSpec, earlier: JobRecord, jobId: string): JobSpec {
   const { overwrite: _, reuse: __, ...taken } = earlier.spec;
   const changes = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined),
   );
-  return { ...taken, output_csv_path: outputPath(earlier, jobId), ...changes };
+  const spec = { ...taken, output_csv_path: outputPath(earlier, jobId), ...changes };
+  // What is different may not go with what is taken over.
+  const { job_id: _job, ...selection } = given.rerun_of;
+  return parseSpec({ ...spec, rerun_of: selection });
 }
 
 /** Beside the input, and in the format that was asked for the first time. */
@@ -74,10 +78,10 @@ async function isRunning(client: Client, workflowId: string): Promise<boolean> {
 async function* rowsOf(
   client: Client,
   job: StoredJob,
-  { total }: JobRecord,
+  record: JobRecord,
 ): AsyncGenerator<RowWithOutcome> {
-  const outcomeOf = await knownOutcomes(client, job, total);
-  for (let row_index = 0; row_index < total;) {
+  const outcomeOf = await knownOutcomes(client, job, record);
+  for (let row_index = 0; row_index < record.total;) {
     for (const row of await job.page(row_index / PAGE_ROWS)) {
       const { item_id, source_id } = row;
       const outcome = await outcomeOf({ row_index, item_id });

@@ -10,16 +10,20 @@ export interface BlobStore {
    * worker, and files go by way of the store.
    */
   readonly remote: boolean;
+  /** Whether what it writes is encrypted. */
+  readonly encrypts: boolean;
   /** The store's identity, made when it is first used. */
   id(): Promise<string>;
   /** Writes a value whole or not at all. */
-  put(key: string, value: string): Promise<void>;
+  put(key: string, value: string | Uint8Array): Promise<void>;
   /** Writes what comes, whole or not at all, without holding it. */
   putStream(key: string, chunks: AsyncIterable<string | Uint8Array>): Promise<void>;
   /** Writes a value unless the key is taken. @returns whether it was written. */
-  putIfAbsent(key: string, value: string): Promise<boolean>;
+  putIfAbsent(key: string, value: string | Uint8Array): Promise<boolean>;
   /** @returns undefined where the key is not there. */
   get(key: string): Promise<string | undefined>;
+  /** The same as bytes. */
+  getBytes(key: string): Promise<Buffer | undefined>;
   /** A value, as it is read, without holding it. @returns undefined where the key is not there. */
   getStream(key: string): Promise<AsyncIterable<Uint8Array> | undefined>;
   /** Where people find a value: a path or a URL. */

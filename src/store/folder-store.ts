@@ -19,6 +19,7 @@ const ID_KEY = 'store-id';
 export class FolderStore implements BlobStore {
   readonly location: string;
   readonly remote = false;
+  readonly encrypts = false;
   #id: string | undefined;
 
   constructor(folder: string) {
@@ -33,7 +34,7 @@ export class FolderStore implements BlobStore {
     return this.#id!;
   }
 
-  async put(key: string, value: string): Promise<void> {
+  async put(key: string, value: string | Uint8Array): Promise<void> {
     const temporary = await this.#writeTemporary(key, (file) => file.writeFile(value));
     await rename(temporary, this.#path(key));
   }
@@ -43,7 +44,7 @@ export class FolderStore implements BlobStore {
     await rename(temporary, this.#path(key));
   }
 
-  async putIfAbsent(key: string, value: string): Promise<boolean> {
+  async putIfAbsent(key: string, value: string | Uint8Array): Promise<boolean> {
     const temporary = await this.#writeTemporary(key, (file) => file.writeFile(value));
     try {
       // Unlike a rename, a link fails where the name is taken.
@@ -58,8 +59,12 @@ export class FolderStore implements BlobStore {
   }
 
   async get(key: string): Promise<string | undefined> {
+    return (await this.getBytes(key))?.toString();
+  }
+
+  async getBytes(key: string): Promise<Buffer | undefined> {
     try {
-      return await readFile(this.#path(key), 'utf8');
+      return await readFile(this.#path(key));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw error;

@@ -21,6 +21,8 @@ export interface JobRecord {
   isolation?: FixedCommit;
   /** Where rows of it may have the outcome of an earlier job. */
   kept?: KeptRecord;
+  /** Begun by workers that encrypt: its items' workflows are named by row number. */
+  encrypted?: true;
   created_at: string;
 }
 
@@ -126,6 +128,11 @@ export class StoredJob {
   /** A key of this job, for another one that takes over what is there. */
   sharedKey(key: string): string {
     return isLocation(key) ? key : this.#at(key);
+  }
+
+  /** Whether what is kept is encrypted. */
+  get encrypts(): boolean {
+    return this.#blobs.encrypts;
   }
 
   async record(): Promise<JobRecord | undefined> {

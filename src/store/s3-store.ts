@@ -30,6 +30,7 @@ type Sdk = typeof import('@aws-sdk/client-s3') & { client: S3Client };
 export class S3Store implements BlobStore {
   readonly location: string;
   readonly remote = true;
+  readonly encrypts = false;
   readonly #bucket: string;
   readonly #prefix: string;
   #sdk: Promise<Sdk> | undefined;
@@ -57,9 +58,9 @@ export class S3Store implements BlobStore {
     return (await this.get(ID_KEY))!;
   }
 
-  async put(key: string, value: string): Promise<void> {
+  async put(key: string, value: string | Uint8Array): Promise<void> {
     await this.#request(({ client, PutObjectCommand }) =>
-      client.send(new PutObjectCommand({ ...this.#object(key), Body: Buffer.from(value) })),
+      client.send(new PutObjectCommand({ ...this.#object(key), Body: bytesOf(value) })),
     );
   }
 
@@ -68,21 +69,21 @@ export class S3Store implements BlobStore {
     await this.#request(({ client }) =>
       new Upload({
         client,
-        params: { ...this.#object(key), Body: Readable.from(bytesOf(chunks)) },
+        params: { ...this.#object(key), Body: Readable.from(bytesIn(chunks)) },
         partSize: PART_BYTES,
         queueSize: 2,
       }).done(),
     );
   }
 
-  async putIfAbsent(key: string, value: string): Promise<boolean> {
+  async putIfAbsent(key: string, value: string | Uint8Array): Promise<boolean> {
     return this.#request(async ({ client, PutObjectCommand }) => {
       for (;;) {
         try {
           await client.send(
             new PutObjectCommand({
               ...this.#object(key),
-              Body: Buffer.from(value),
+              Body: bytesOf(value),
               IfNoneMatch: '*',
             }),
           );
@@ -97,11 +98,15 @@ export class S3Store implements BlobStore {
   }
 
   async get(key: string): Promise<string | undefined> {
+    return (await this.getBytes(key))?.toString();
+  }
+
+  async getBytes(key: string): Promise<Buffer | undefined> {
     const chunks = await this.getStream(key);
     if (chunks === undefined) return undefined;
     const whole: Uint8Array[] = [];
     for await (const chunk of chunks) whole.push(chunk);
-    return Buffer.concat(whole).toString('utf8');
+    return Buffer.concat(whole);
   }
 
   async getStream(key: string): Promise<AsyncIterable<Uint8Array> | undefined> {
@@ -226,8 +231,12 @@ function* pieces(bytes: Uint8Array): Generator<Uint8Array> {
 }
 
 /** Objects are made of bytes, and a stream of texts would be one of characters. */
-async function* bytesOf(chunks: AsyncIterable<string | Uint8Array>): AsyncGenerator<Uint8Array> {
-  for await (const chunk of chunks) yield typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+async function* bytesIn(chunks: AsyncIterable<string | Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) yield bytesOf(chunk);
+}
+
+function bytesOf(value: string | Uint8Array): Uint8Array {
+  return typeof value === 'string' ? Buffer.from(value) : value;
 }
 
 /** `bytes 0-99/1234`; a server that does not know ranges has sent the whole. */

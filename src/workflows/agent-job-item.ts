@@ -30,7 +30,7 @@ import {
 } from '../messages.js';
 import { resultBytes } from '../report-message.js';
 import { compileSchema } from '../schema.js';
-import { undecodableReason } from '../undecodable.js';
+import { whyUnusable } from './decoded.js';
 import { type AttemptEnd, failureOf } from './attempt-end.js';
 import { runOwnActivity, runProcess } from './agent-run.js';
 import { ExternalWait } from './external-wait.js';
@@ -62,7 +62,7 @@ const { describeItem: describeItemHere } = proxyLocalActivities<ControlActivitie
  *   the outcome as details; a cancelled one closes as Canceled with the outcome in its memo.
  */
 export async function agentJobItem(input: ItemInput): Promise<Outcome> {
-  const unreadable = undecodableReason(input);
+  const unreadable = whyUnusable(input);
   if (unreadable !== undefined) {
     throw ApplicationFailure.nonRetryable(`the input could not be decoded: ${unreadable}`);
   }

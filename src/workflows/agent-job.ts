@@ -33,12 +33,14 @@ import {
   JOB_FAILED_FAILURE,
   OPENED_MEMO,
   SUMMARY_MEMO,
+  LACKS_KEY_FAILURE,
   WRONG_STORE_FAILURE,
   progressQuery,
   verdictAttribute,
 } from '../messages.js';
 import { SpecError, isRerun, parseRerun, parseSpec, settingsOf } from '../spec.js';
 import { undecodableReason } from '../undecodable.js';
+import { requireKey, whyUnusable } from './decoded.js';
 import { Admission } from './admission.js';
 import { ItemControl } from './item-control.js';
 import { ItemWindow } from './item-window.js';
@@ -86,8 +88,12 @@ const CANCEL_TIMEOUT = '60 seconds';
  */
 export async function agentJob(input: unknown, left?: JobState): Promise<JobSummary> {
   const { workflowId: jobId, namespace, continuedFromExecutionRunId } = workflowInfo();
+  requireKey(input, left);
   // Who starts a job may send anything.
   const carried = continuedFromExecutionRunId === undefined ? undefined : left;
+  const lost = undecodableReason(carried);
+  if (lost !== undefined)
+    throw ApplicationFailure.nonRetryable(`what the job carries could not be decoded: ${lost}`);
   const spec = carried === undefined ? readSpec(jobId, input) : undefined;
   const job = carried ?? newState(firstSettings(spec!, jobId), workflowInfo().startTime);
   let opened: { items: ItemWindow; rows: RowSource } | undefined;
@@ -124,7 +130,7 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
     const log = new OutcomeLog(ref, job, onChange);
     const rows = new RowSource(ref, job, onChange);
     const settle = (item_id: string, row_index: number, outcome: Outcome) => {
-      addOutcome(job, item_id, outcome);
+      addOutcome(job, { item_id, row_index }, outcome);
       job.halt_reason ??= intolerable(job, job.settings);
       log.add(row_index, outcome);
       changed = true;
@@ -149,7 +155,7 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
       const halted = cancelled || startsNoMore(job) !== null;
       const paused = job.paused !== null;
       phase = cancelled ? 'cancelling' : halted ? 'stopping' : paused ? 'paused' : 'running';
-      setCurrentDetails(jobDetails(progress(), namespace));
+      setCurrentDetails(jobDetails(progress(), namespace, job.encrypted));
       const most = halted || paused ? items.size : job.settings.max_concurrency;
       pool.tell(Math.min(most, job.total - ended(job.counts)), items.size);
       if (cancelled) break;
@@ -200,7 +206,7 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
     const summary = summaryOf(jobId, job, verdict, new Date());
     summary.output_error = await exportOutput(ref, summary);
     phase = 'closed';
-    setCurrentDetails(jobDetails(progress(), namespace));
+    setCurrentDetails(jobDetails(progress(), namespace, job.encrypted));
     upsertMemo({ [SUMMARY_MEMO]: summary });
     if (job.search_attributes) upsertSearchAttributes([{ key: verdictAttribute, value: verdict }]);
     await condition(allHandlersFinished);
@@ -213,6 +219,8 @@ async function open(jobId: string, spec: JobSpec | RerunSpec, state: JobState): 
   const before = { ...state.settings };
   try {
     const { settings, ...opened } = await openInput({ job_id: jobId, spec });
+    const unusable = whyUnusable(opened);
+    if (unusable !== undefined) throw ApplicationFailure.nonRetryable(unusable);
     Object.assign(state, opened);
     if (settings !== undefined) takeOver(state.settings, settings, before);
   } catch (error) {
@@ -280,8 +288,8 @@ async function exportOutput(ref: JobRef, summary: JobSummary): Promise<string | 
     try {
       return await exportResults({ ...ref, summary });
     } catch (error) {
-      // Nothing wrong with the output: left to a worker that has the store.
-      if (failureType(error) !== WRONG_STORE_FAILURE)
+      // Nothing wrong with the output: left to a worker that has the store, and the key.
+      if (![WRONG_STORE_FAILURE, LACKS_KEY_FAILURE].includes(failureType(error) ?? ''))
         return clip(rootCause(error) ?? String(error));
     }
   }

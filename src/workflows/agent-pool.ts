@@ -8,12 +8,14 @@ import {
   setCurrentDetails,
   setHandler,
   setWorkflowOptions,
+  sleep,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { ControlActivities } from '../activities/contract.js';
 import type { PoolView } from '../job.js';
 import { poolAskSignal, poolGrantSignal, poolNameOf, poolQuery } from '../messages.js';
 import { readAsk } from '../pool-message.js';
+import { requireKey } from './decoded.js';
 import { type Lease, hear, heldOf, regrant, sizeOf } from './pool-shares.js';
 
 const { awaitEnd } = proxyActivities<ControlActivities>({
@@ -29,6 +31,8 @@ const MAX_JOBS = 100;
 const MAX_EVENTS = 1500;
 /** What starts a pool tells it at once who asks. */
 const FIRST_ASK = '1 minute';
+/** Where the first job that asks holds slots already, of a pool that was ended by hand, others may do so, too. */
+const REJOIN = '10 seconds';
 
 /**
  * A limit shared by jobs: holds the slots of a pool, and grants them. It is started by the first job that asks,
@@ -39,6 +43,7 @@ const FIRST_ASK = '1 minute';
  */
 export async function agentPool(left?: Lease[]): Promise<void> {
   const { workflowId, continuedFromExecutionRunId } = workflowInfo();
+  requireKey(left);
   const name = poolNameOf(workflowId);
   // Who starts a pool may send anything.
   let leases: Lease[] = continuedFromExecutionRunId === undefined ? [] : (left ?? []);
@@ -73,9 +78,9 @@ export async function agentPool(left?: Lease[]): Promise<void> {
       if (!isCancellation(error)) throw error;
     }
   };
-  const send = async ({ job_id, granted, slots }: Lease) => {
+  const send = async ({ job_id, granted, asked, slots }: Lease) => {
     sending += 1;
-    const grant = { pool: name, number: granted, slots };
+    const grant = { pool: name, number: granted, asked, slots };
     // A job that is not there any more has an end, which is awaited.
     await getExternalWorkflowHandle(job_id)
       .signal(poolGrantSignal, grant)
@@ -84,12 +89,16 @@ export async function agentPool(left?: Lease[]): Promise<void> {
     changed = true;
   };
 
-  if (leases.length === 0) await condition(() => leases.length > 0, FIRST_ASK);
+  const carried = leases.length > 0;
+  if (!carried) await condition(() => leases.length > 0, FIRST_ASK);
+  let complete = carried || leases.every(({ held }) => held === 0);
+  const rejoined = () => (complete = changed = true);
+  if (!complete) void sleep(REJOIN).then(rejoined);
   for (;;) {
     changed = false;
     for (const { job_id, wants, held } of leases) if (wants === 0 && held === 0) leave(job_id);
     const before = leases;
-    leases = regrant(before);
+    if (complete) leases = regrant(before);
     for (const [n, lease] of leases.entries()) {
       if (lease.granted !== before[n]!.granted) void send(lease);
       if (watches.has(lease.job_id)) continue;
@@ -98,7 +107,7 @@ export async function agentPool(left?: Lease[]): Promise<void> {
       void scope.run(() => watch(lease.job_id));
     }
     setCurrentDetails(detailsOf(viewOf(name, leases)));
-    if (sending === 0) {
+    if (sending === 0 && complete) {
       if (leases.length === 0) return;
       const { continueAsNewSuggested, historyLength } = workflowInfo();
       if (continueAsNewSuggested || historyLength > MAX_EVENTS + 4 * leases.length)

@@ -15,7 +15,15 @@ import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { ControlActivities, ItemInFlight, JobRef } from '../activities/contract.js';
 import type { Outcome } from '../job.js';
 import { clip } from '../job.js';
-import { ITEM_WORKFLOW, ROW_MEMO, itemWorkflowId, jobIdAttribute } from '../messages.js';
+import {
+  ITEM_MEMO,
+  ITEM_WORKFLOW,
+  type ItemName,
+  ROW_MEMO,
+  jobIdAttribute,
+  workflowIdOf,
+} from '../messages.js';
+import { whyUnusable } from './decoded.js';
 import type { agentJobItem } from './agent-job-item.js';
 import type { ItemInput } from './item-input.js';
 import type { JobState, QueuedRow } from './job-state.js';
@@ -118,7 +126,7 @@ export class ItemWindow {
     await condition(() => !this.#starting.has(row_index));
     if (!this.#started.has(row_index)) return;
     const generation = this.#generations.get(row_index);
-    await getExternalWorkflowHandle(itemWorkflowId(this.#job.job_id, item_id, generation)).cancel();
+    await getExternalWorkflowHandle(this.#workflowId({ row_index, item_id, generation })).cancel();
   }
 
   /** Asks all items in flight to end; those that do settle as usual. */
@@ -133,12 +141,12 @@ export class ItemWindow {
     const completed_at = new Date().toISOString();
     for (const row of this.#started.keys()) {
       const ended = { attempt_count: 1, last_error: lastError, completed_at };
-      this.#settle(row, `row-${row + 1}`, { status: 'cancelled', ...ended });
+      this.#settle(row, rowName(row), { status: 'cancelled', ...ended });
     }
   }
 
   async #run({ row_index: rowIndex, item_id: itemId, again }: Row): Promise<void> {
-    const { settings, search_attributes } = this.#state;
+    const { settings, search_attributes, encrypted } = this.#state;
     const { agent, limits, output_schema } = settings;
     const input: ItemInput = {
       ...ref(this.#job),
@@ -154,10 +162,10 @@ export class ItemWindow {
       // Only the child belongs to the scope that is cancelled, not what follows from its end.
       child = await this.#children.run(() =>
         startChild<typeof agentJobItem>(ITEM_WORKFLOW, {
-          workflowId: itemWorkflowId(this.#job.job_id, itemId, input.generation),
+          workflowId: this.#workflowId(input),
           args: [input],
-          staticSummary: clip(itemId, MAX_SUMMARY_CHARS),
-          memo: { [ROW_MEMO]: rowIndex },
+          staticSummary: encrypted ? rowName(rowIndex) : clip(itemId, MAX_SUMMARY_CHARS),
+          memo: { [ROW_MEMO]: rowIndex, ...(encrypted && { [ITEM_MEMO]: itemId }) },
           // The other policies end the items in flight when the job continues as new.
           parentClosePolicy: ParentClosePolicy.ABANDON,
           ...(search_attributes && {
@@ -176,16 +184,22 @@ export class ItemWindow {
     this.#starting.delete(rowIndex);
     this.#started.set(rowIndex, child.firstExecutionRunId);
     this.#events.onChange();
-    let outcome;
+    let ended;
     try {
-      outcome = await child.result();
+      ended = await child.result();
     } catch (error) {
-      outcome = outcomeIn(error);
+      ended = outcomeIn(error);
     }
+    const outcome = readable(ended);
     await this.#released();
     if (outcome !== undefined) this.#settle(rowIndex, itemId, outcome);
     // Cancelled, terminated, or broken: how, an activity finds out.
     else void this.#adopt([[rowIndex, child.firstExecutionRunId, ...generationOf(again)]]);
+  }
+
+  #workflowId(item: ItemName & { generation?: number | undefined }): string {
+    const { encrypted } = this.#state;
+    return workflowIdOf({ job_id: this.#job.job_id, ...(encrypted && { encrypted }) }, item);
   }
 
   /** The workflow ID is taken: by a leftover of a job of this ID that this server still knows. */
@@ -264,10 +278,28 @@ function ref({ job_id, store_id }: JobRef): JobRef {
   return { job_id, store_id };
 }
 
+/** An item by its row, where its ID is not known or not to be shown. */
+function rowName(rowIndex: number): string {
+  return `row-${rowIndex + 1}`;
+}
+
 /** The outcome that a failed item carries as its details. */
 function outcomeIn(error: unknown): Outcome | undefined {
   if (!(error instanceof ChildWorkflowFailure)) return undefined;
   const { cause } = error;
   if (!(cause instanceof ApplicationFailure)) return undefined;
   return cause.details?.[0] as Outcome | undefined;
+}
+
+/** What an item has left, which may be undecodable. @throws as {@link whyUnusable}. */
+function readable(outcome: Outcome | undefined): Outcome | undefined {
+  const unusable = whyUnusable(outcome);
+  if (unusable === undefined) return outcome;
+  return {
+    status: 'failed',
+    reason: 'agent_error',
+    attempt_count: 1,
+    last_error: clip(`its outcome could not be decoded: ${unusable}`),
+    completed_at: new Date().toISOString(),
+  };
 }

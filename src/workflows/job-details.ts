@@ -1,8 +1,11 @@
 import { type JobProgress, type Pause, ended } from '../job.js';
-import { itemWorkflowId } from '../messages.js';
+import { workflowIdOf } from '../messages.js';
 
-/** The job as Markdown, for the current details in the Web UI. */
-export function jobDetails(progress: JobProgress, namespace: string): string {
+/**
+ * The job as Markdown, for the current details in the Web UI.
+ * @param encrypted nothing of a row, an agent or an operator is to be told.
+ */
+export function jobDetails(progress: JobProgress, namespace: string, encrypted = false): string {
   const { total, completed, failed, cancelled, running, pending } = progress;
   const done = completed + failed + cancelled;
   const percent = total === 0 ? 0 : Math.floor((100 * done) / total);
@@ -20,24 +23,31 @@ export function jobDetails(progress: JobProgress, namespace: string): string {
     lines.push('', `${progress.rows_per_second.toFixed(1)} rows per second${eta}`);
   }
   if (progress.waiting_for !== null) lines.push('', `Waiting for: ${escape(progress.waiting_for)}`);
-  if (progress.paused !== null) lines.push('', pauseText(progress.paused));
-  if (progress.stop_reason !== null) lines.push('', `Stopping: ${escape(progress.stop_reason)}`);
+  if (progress.paused !== null) lines.push('', pauseText(progress.paused, encrypted));
+  if (progress.stop_reason !== null) {
+    lines.push('', encrypted ? 'Stopping' : `Stopping: ${escape(progress.stop_reason)}`);
+  }
   if (progress.halt_reason !== null) lines.push('', `Halted: ${escape(progress.halt_reason)}`);
   if (progress.last_failures.length > 0) {
     lines.push('', 'Last failures:', '');
-    for (const { item_id, reason, last_error, generation } of progress.last_failures) {
-      const id = encodeURIComponent(itemWorkflowId(progress.job_id, item_id, generation));
+    const job = { job_id: progress.job_id, ...(encrypted && { encrypted }) };
+    for (const { row_index = 0, ...failure } of progress.last_failures) {
+      const { item_id, reason, last_error } = failure;
+      const id = encodeURIComponent(workflowIdOf(job, { ...failure, row_index }));
       const link = `/namespaces/${encodeURIComponent(namespace)}/workflows/${id}`;
-      lines.push(`- [${escape(item_id)}](${link}) ${escape(`${reason}: ${last_error}`)}`);
+      const [name, why] = encrypted
+        ? [`row-${row_index + 1}`, reason]
+        : [item_id, `${reason}: ${last_error}`];
+      lines.push(`- [${escape(name)}](${link}) ${escape(why)}`);
     }
   }
   lines.push('', `Output: ${escape(progress.output_csv_path)}`);
   return lines.join('\n');
 }
 
-function pauseText({ reason, until }: Pause): string {
+function pauseText({ reason, until }: Pause, encrypted: boolean): string {
   const end = until === null ? '' : ` until ${until.slice(11, 16)} UTC`;
-  return `Paused${end}: ${escape(reason)}`;
+  return encrypted ? `Paused${end}` : `Paused${end}: ${escape(reason)}`;
 }
 
 function duration(seconds: number): string {

@@ -16,6 +16,7 @@ import {
   clip,
   ended,
 } from '../job.js';
+import type { ItemName } from '../messages.js';
 
 import type { PoolState } from './pool-gate.js';
 
@@ -35,6 +36,8 @@ export interface JobState {
   /** As in {@link JobSummary}. */
   stored_output?: string;
   search_attributes: boolean;
+  /** As openInput tells; absent where the job is not encrypted. */
+  encrypted?: true;
   total: number;
   /** The next row to start. */
   next_row: number;
@@ -95,14 +98,24 @@ const MAX_SAMPLES = 12;
 const MAX_SAMPLE_ERROR_CHARS = 200;
 
 /** Counts an item that has ended. */
-export function addOutcome(state: JobState, item_id: string, outcome: Outcome): void {
+export function addOutcome(
+  state: JobState,
+  { item_id, row_index }: ItemName,
+  outcome: Outcome,
+): void {
   const { counts, failures } = state;
   state.counts = { ...counts, [outcome.status]: counts[outcome.status] + 1 };
   for (const usage of outcome.usage ?? []) state.usage = sumOf(state.usage, usage);
   if (outcome.status !== 'failed') return;
   const last_error = clip(outcome.last_error, MAX_SAMPLE_ERROR_CHARS);
   const { reason, generation } = outcome;
-  const failure = { item_id, reason, last_error, ...(generation !== undefined && { generation }) };
+  const failure = {
+    item_id,
+    reason,
+    last_error,
+    ...(generation !== undefined && { generation }),
+    ...(state.encrypted && { row_index }),
+  };
   state.failures = [...failures, failure].slice(-MAX_FAILURE_SAMPLES);
 }
 

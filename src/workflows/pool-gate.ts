@@ -4,6 +4,7 @@ import { poolGrantSignal, poolWorkflowId } from '../messages.js';
 import { readGrant } from '../pool-message.js';
 import type { Gate } from './admission.js';
 import type { JobState } from './job-state.js';
+import { type PoolLease, askSent, newLease, nextAsk, take } from './pool-lease.js';
 
 const { askPool } = proxyActivities<ControlActivities>({
   startToCloseTimeout: '30 seconds',
@@ -15,21 +16,8 @@ const { awaitEnd } = proxyActivities<ControlActivities>({
   retry: { maximumInterval: '10 seconds' },
 });
 
-/** What a job has of its pool; carried along when it continues as new. */
-export interface PoolState {
-  /** Slots that it may use. */
-  slots: number;
-  /** The last grant. */
-  granted: number;
-  /** The last ask. */
-  asked: number;
-  /** What the pool knows of it; null where that is not sure. */
-  told: { wants: number; holds: number } | null;
-  /** The run of the pool that has heard it. */
-  run_id: string | null;
-}
-
-const nothing = () => ({ wants: 0, holds: 0 });
+/** What a job has of its pool, and the run of the pool that has heard it. */
+export type PoolState = PoolLease & { run_id: string | null };
 
 /**
  * The slots that a job has of a pool. It asks for as many as it could use, and again when that changes; the pool
@@ -49,7 +37,7 @@ export class PoolGate implements Gate {
     this.#onChange = onChange;
     if (job.settings.pool === undefined) return;
     setHandler(poolGrantSignal, (...messages: unknown[]) => this.#take(messages));
-    job.pool ??= { slots: 0, granted: 0, asked: 0, told: nothing(), run_id: null };
+    job.pool ??= { ...newLease(), run_id: null };
     const { run_id } = job.pool;
     // Also while the job is being cancelled.
     if (run_id !== null)
@@ -71,34 +59,23 @@ export class PoolGate implements Gate {
     const { pool } = this.#job;
     this.#wants = wants;
     if (pool === undefined || this.#asking) return;
-    pool.slots = Math.min(pool.slots, wants);
-    const holds = Math.max(pool.slots, running);
-    if (pool.told?.wants !== wants || pool.told.holds !== holds) void this.#ask(pool, wants, holds);
+    const ask = nextAsk(pool, wants, running);
+    if (ask !== undefined) void this.#ask(pool, ask);
   }
 
   #take(messages: unknown[]): void {
     const { settings, pool } = this.#job;
     const grant = readGrant(messages);
     if (pool === undefined || grant?.pool !== settings.pool?.name) return;
-    if (grant === undefined || grant.number <= pool.granted) return;
-    pool.granted = grant.number;
-    pool.slots = grant.slots;
-    // What it has granted the pool takes as held, until it is told.
-    if (pool.told !== null) pool.told.holds = Math.max(pool.told.holds, grant.slots);
-    this.#onChange();
+    if (grant !== undefined && take(pool, grant)) this.#onChange();
   }
 
-  async #ask(pool: PoolState, wants: number, holds: number): Promise<void> {
+  async #ask(pool: PoolState, said: NonNullable<ReturnType<typeof nextAsk>>): Promise<void> {
     const { name, size } = this.#job.settings.pool!;
-    const { granted } = pool;
     this.#asking = true;
-    pool.told = null;
-    pool.asked += 1;
-    const ask = { job_id: this.#jobId, number: pool.asked, granted, size, wants, holds };
-    const runId = await askPool({ pool: name, ask });
+    const runId = await askPool({ pool: name, ask: { job_id: this.#jobId, size, ...said } });
     this.#asking = false;
-    // A grant that has come meanwhile may have been given before it was heard.
-    if (pool.granted === granted) pool.told = { wants, holds };
+    askSent(pool, said);
     if (pool.run_id === null) void this.#watch(pool, runId);
     this.#onChange();
   }
@@ -108,7 +85,8 @@ export class PoolGate implements Gate {
     pool.run_id = runId;
     await awaitEnd({ workflow_id: poolWorkflowId(this.#job.settings.pool!.name), run_id: runId });
     pool.run_id = null;
-    if (!this.#asking) pool.told = nothing();
+    // Whatever is being asked now is asked once more when its run is known.
+    if (!this.#asking) Object.assign(pool, { told: newLease().told, sure: true });
     this.#onChange();
   }
 }

@@ -28,17 +28,20 @@ export function heldOf(leases: readonly Lease[]): number {
 
 /** Takes in what a job asks. @returns what is known of it then. */
 export function hear(ask: PoolAsk, known: Lease | undefined): Lease {
-  const { job_id, number, size, wants, holds, granted } = ask;
+  const { job_id, number, size, wants, slots, holds, granted } = ask;
   if (known !== undefined && number <= known.asked) return known;
-  if (known === undefined || granted > known.granted) {
-    // The job may have its slots of a pool that was ended by hand.
-    const slots = Math.min(holds, wants);
-    return { job_id, asked: number, size, wants, slots, held: holds, granted };
+  const lease = { job_id, asked: number, size, wants };
+  // Of a pool that was ended by hand, the job may have slots that this one does not know of.
+  if (known === undefined || granted >= known.granted) {
+    return { ...lease, slots, held: Math.max(slots, holds), granted };
   }
-  const slots = Math.min(known.slots, wants);
   // It had not heard of the last grant, which may be for more.
-  const held = granted === known.granted ? Math.max(holds, slots) : Math.max(holds, known.held);
-  return { ...known, asked: number, size, wants, slots, held };
+  return {
+    ...lease,
+    slots: Math.min(known.slots, wants),
+    held: Math.max(holds, known.held),
+    granted: known.granted,
+  };
 }
 
 /**

@@ -1,20 +1,27 @@
 /**
  * Records histories for `replay.test.ts`: `node --import tsx test/histories/record.ts VERSION`, after a
- * build. Writes `VERSION-*.json` into this folder; those of released versions stay as they are.
+ * build. Writes `VERSION-*.json` into this folder: those that are not there yet, since a history that is there
+ * stands for jobs that may still run.
  */
 import { execFileSync } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { access, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Worker } from '@temporalio/worker';
-import type { JobSpec } from '../../src/client.js';
+import { AgentJobs, type JobSpec } from '../../src/client.js';
 import { poolWorkflowId } from '../../src/messages.js';
 import { runsOf } from '../support/chain.js';
 import { Site, type Step, temporalCli, until } from '../support/site.js';
+import { WorkerProcess } from '../support/worker-process.js';
 
 const version = process.argv[2];
 if (version === undefined) throw new Error('usage: record.ts VERSION');
 const site = await Site.open({ dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 40 } });
 await site.worker();
+
+function pathOf(name: string): string {
+  return join(import.meta.dirname, `${version}-${name}.json`);
+}
 
 async function record(name: string, workflowId: string, runId?: string): Promise<void> {
   const of = ['--workflow-id', workflowId, ...(runId === undefined ? [] : ['--run-id', runId])];
@@ -22,8 +29,10 @@ async function record(name: string, workflowId: string, runId?: string): Promise
     env: site.processEnv,
     encoding: 'utf8',
   });
-  const path = join(import.meta.dirname, `${version}-${name}.json`);
+  const path = pathOf(name);
+  if (existsSync(path)) return;
   await writeFile(path, JSON.stringify(JSON.parse(shown)) + '\n');
+  console.log(path);
 }
 
 async function run(jobId: string, spec: JobSpec): Promise<void> {
@@ -56,13 +65,17 @@ await run(
     },
   ),
 );
-for (const item of ['completed', 'repaired', 'large', 'silent', 'slow', 'late', 'stays']) {
+for (const item of [
+  ...['completed', 'repaired', 'large', 'silent', 'invalid', 'error', 'slow', 'late', 'stays'],
+]) {
   await record(`item-${item}`, `outcomes/${item}`);
 }
 
 const many = Array.from({ length: 20 }, (_, n) => [`r${n}`, good] as const);
 await run('chain', await site.spec(Object.fromEntries(many), { max_concurrency: 4 }));
-for (const [n, runId] of (await runsOf(site.client, 'chain')).entries()) {
+// All of one job or none.
+const chain = existsSync(pathOf('job-chain-1')) ? [] : await runsOf(site.client, 'chain');
+for (const [n, runId] of chain.entries()) {
   await record(`job-chain-${n + 1}`, 'chain', runId);
 }
 
@@ -111,4 +124,68 @@ const activity = await site.spec({ a: [] }, { agent: { activity: 'work', task_qu
 await own.runUntil(run('own', activity));
 await record('item-activity', 'own/a');
 
+// What operators ask: of a job with rows that wait, and of single items, one of them for the second time.
+const four = { a: [], b: [], c: [], d: [] };
+const controlled = await site.jobs.start(
+  await site.spec(four, { agent: { external: true }, max_concurrency: 2 }),
+  { jobId: 'controlled' },
+);
+await until('two run', async () => (await controlled.status()).running === 2);
+await controlled.pause('to be looked at');
+await site.jobs.report({ job_id: 'controlled', item_id: 'a', result: 1 });
+await until('it has ended', async () => (await controlled.status()).completed === 1);
+await controlled.set({ max_concurrency: 1, tolerated_failures: 3 });
+await controlled.cancelItem('b');
+await controlled.cancelItem('c');
+await controlled.retryItem('a');
+await controlled.resume();
+await until('it runs again', async () =>
+  (await site.jobs.report({ job_id: 'controlled', item_id: 'a', result: 2 })).accepted,
+);
+await until('the last one runs', async () =>
+  (await site.jobs.report({ job_id: 'controlled', item_id: 'd', result: 3 })).accepted,
+);
+await controlled.result();
+await record('job-controlled', 'controlled');
+await record('item-again', 'controlled/a/2');
+
+// More fail than are tolerated.
+const failing = { a: [['exit', 3]], b: [['exit', 3]], c: good } satisfies Record<string, Step[]>;
+await run('halted', await site.spec(failing, { max_concurrency: 1, tolerated_failures: 1 }));
+await record('job-halted', 'halted');
+
+await site.jobs
+  .start({ ...(await site.spec({ a: good })), id_column: 'none' }, { jobId: 'refused' })
+  .then((refused) => refused.result())
+  .catch(() => {});
+await record('job-refused', 'refused');
+
+// A worker that goes in order, and one that is killed, each while an agent runs.
+for (const [name, signal] of [
+  ['released', 'SIGTERM'],
+  ['lost', 'SIGKILL'],
+] as const) {
+  const taskQueue = `${site.taskQueue}-${name}`;
+  const env = { ...site.processEnv, AGENT_JOBS_TASK_QUEUE: taskQueue };
+  const start = () => WorkerProcess.restart(env, { cwd: site.folder, args: ['--drain-seconds', '0'] });
+  const jobs = new AgentJobs({ client: site.client, taskQueue, store: site.storeFolder });
+  const [begun, go] = [join(site.folder, `${name}-begun`), join(site.folder, `${name}-go`)];
+  const first = await start();
+  const rows = { a: [['touch', begun], ['wait-for', go], ...good] } satisfies Record<string, Step[]>;
+  const going = await jobs.start(await site.spec(rows), { jobId: name });
+  await until('the agent runs', () =>
+    access(begun).then(
+      () => true,
+      () => false,
+    ),
+  );
+  first.signal(signal);
+  await first.ended;
+  await writeFile(go, '');
+  await start();
+  await going.result();
+  await record(`item-${name}`, `${name}/a`);
+}
+
+WorkerProcess.killAll();
 await site.close();

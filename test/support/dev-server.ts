@@ -62,6 +62,13 @@ export class DevServer {
     if (server.signalCode === null) await once(server, 'exit');
   }
 
+  /** Has it end in order; returns when it has. */
+  async stop(): Promise<void> {
+    this.#process?.kill('SIGTERM');
+    if (this.#process !== undefined) await once(this.#process, 'exit');
+    this.#process = undefined;
+  }
+
   /** A client that does not outlive the server that it was made for. */
   async client(): Promise<Client> {
     return new Client({

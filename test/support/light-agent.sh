@@ -1,6 +1,6 @@
 # An agent that starts in milliseconds, so that many of them leave the machine to what is tested.
 # Its prompt is a piece of shell, which may use:
-#   report RESULT [SECONDS]  reports and waits for the answer, so long at most
+#   report RESULT [SECONDS]  reports and waits for the answer, so long at most; by way of $via, if that is set
 #   send RESULT              sends a report and does not wait for the answer
 #   later SECONDS RESULT     has a process of this one's group report so long after this one is gone
 #   daemon SECONDS RESULT    the same from a session of its own
@@ -11,7 +11,8 @@ address=${address%%/*}
 
 send() {
   local body="{\"result\":$1}"
-  exec 3<>"/dev/tcp/${address%:*}/${address#*:}" || return
+  local to=${via:-$address}
+  exec 3<>"/dev/tcp/${to%:*}/${to#*:}" || return
   printf 'POST /report HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s' \
     "$address" "$AGENT_JOBS_REPORT_TOKEN" "${#body}" "$body" >&3
 }

@@ -11,7 +11,8 @@ import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { parse } from 'csv-parse/sync';
 import { stringify } from 'csv-stringify/sync';
 import { AgentJobs, type JobSpec } from '../../src/client.js';
-import { dataConverter } from '../../src/data-converter.js';
+import { dataConverterFor } from '../../src/data-converter.js';
+import { type Keys, parseKeys } from '../../src/encryption/keys.js';
 import {
   type AgentJobsWorker,
   type AgentJobsWorkerOptions,
@@ -48,6 +49,8 @@ export function quietRuntime(): void {
 export interface SiteOptions {
   /** Dynamic configuration of the server, e.g. `{'limit.historyCount.suggestContinueAsNew': 100}`. */
   dynamicConfig?: Record<string, string | number>;
+  /** What a key file holds, to have its client, workers and processes encrypt. */
+  keys?: string;
 }
 
 export class Site {
@@ -57,6 +60,8 @@ export class Site {
   readonly folder: string;
   readonly storeFolder: string;
   readonly taskQueue: string;
+  readonly keysFile: string | undefined;
+  readonly keys: Keys | undefined;
   readonly #workers: AgentJobsWorker[] = [];
 
   /** Starts a server of its own; to be closed in the tests' `after`. */
@@ -78,19 +83,29 @@ export class Site {
         ],
       },
     });
-    return new Site(env, await mkdtemp(join(tmpdir(), 'agent-jobs-test-')));
+    const folder = await mkdtemp(join(tmpdir(), 'agent-jobs-test-'));
+    const { keys } = options;
+    if (keys !== undefined) await writeFile(join(folder, 'keys'), keys, { mode: 0o600 });
+    return new Site(env, folder, keys);
   }
 
-  private constructor(env: TestWorkflowEnvironment, folder: string) {
+  private constructor(env: TestWorkflowEnvironment, folder: string, keys: string | undefined) {
+    this.keys = keys === undefined ? undefined : parseKeys(keys);
+    this.keysFile = keys === undefined ? undefined : join(folder, 'keys');
     this.env = env;
     this.folder = folder;
     this.storeFolder = join(folder, 'store');
     this.taskQueue = `test-${process.pid}`;
-    this.client = new Client({ connection: env.connection, namespace: 'default', dataConverter });
+    this.client = new Client({
+      connection: env.connection,
+      namespace: 'default',
+      dataConverter: dataConverterFor(this.keys),
+    });
     this.jobs = new AgentJobs({
       client: this.client,
       taskQueue: this.taskQueue,
       store: this.storeFolder,
+      ...(this.keysFile !== undefined && { keysFile: this.keysFile }),
     });
   }
 
@@ -104,6 +119,7 @@ export class Site {
       notesFolder: join(this.folder, 'worker-notes'),
       concurrency: 16,
       drainSeconds: 1,
+      keys: this.keys,
       ...options,
     });
     this.#workers.push(worker);
@@ -120,6 +136,7 @@ export class Site {
       // Notes of its workers, and what --local starts.
       XDG_STATE_HOME: join(this.folder, 'state'),
       AGENT_JOBS_TASK_QUEUE: this.taskQueue,
+      ...(this.keysFile !== undefined && { AGENT_JOBS_KEYS_FILE: this.keysFile }),
     };
   }
 

@@ -1,7 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
-import { ROOT } from './site.js';
+import { setTimeout as delay } from 'node:timers/promises';
+import { MAIN } from './cli.js';
+
+const START_ATTEMPTS = 20;
+
+interface WorkerProcessOptions {
+  cwd: string;
+  args?: string[];
+  /** A command that becomes the one it is given. */
+  within?: string[];
+  /** The command line of another build. */
+  main?: string;
+}
 
 /** The program's worker as a process of its own, as people start it. */
 export class WorkerProcess {
@@ -14,19 +25,12 @@ export class WorkerProcess {
 
   /**
    * @param env tells the server, the store and the task queue.
-   * @param options.within a command that becomes the one it is given.
    */
   static async start(
     env: NodeJS.ProcessEnv,
-    { cwd, args = [], within = [] }: { cwd: string; args?: string[]; within?: string[] },
+    { cwd, args = [], within = [], main = MAIN }: WorkerProcessOptions,
   ): Promise<WorkerProcess> {
-    const command = [
-      ...within,
-      process.execPath,
-      join(ROOT, 'dist/cli/main.js'),
-      'worker',
-      ...args,
-    ];
+    const command = [...within, process.execPath, main, 'worker', ...args];
     const worker = new WorkerProcess(
       spawn(command[0]!, command.slice(1), {
         cwd,
@@ -41,6 +45,21 @@ export class WorkerProcess {
       }),
     ]);
     return worker;
+  }
+
+  /** As {@link start}, but again and again, as a process manager would: the server may be away, or slow. */
+  static async restart(
+    env: NodeJS.ProcessEnv,
+    options: WorkerProcessOptions,
+  ): Promise<WorkerProcess> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.start(env, options);
+      } catch (error) {
+        if (attempt === START_ATTEMPTS) throw error;
+        await delay(500);
+      }
+    }
   }
 
   /** To be called in the tests' `after`. */
