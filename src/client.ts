@@ -28,8 +28,6 @@ import {
   type ItemResult,
   type ItemSummary,
   externalTask,
-  items,
-  knownOutcomes,
   listItems,
   listResults,
   runningItem,
@@ -52,10 +50,13 @@ import {
   type AgentSpec,
   type ControlAnswer,
   type ItemStatus,
+  type JobChanges,
   type JobSpec,
   type JobSummary,
   type Json,
   type ReportAnswer,
+  type RerunSpec,
+  type RowSelection,
   type SettingsChange,
   clip,
   jobIdProblem,
@@ -75,18 +76,22 @@ import {
   setUpdate,
   stopSignal,
 } from './messages.js';
+import { items, knownOutcomes } from './known-outcomes.js';
 import { exportRows } from './output/export.js';
 import { isPageOf } from './output/html-page.js';
 import { bringOutput } from './client/bring-output.js';
 import { writeReportPage } from './client/report-page.js';
-import { sendInput } from './client/send-input.js';
+import { checkOutputOf, sendInput } from './client/send-input.js';
 import { asSummary } from './outcome-check.js';
 import { checkOutput } from './output/output-file.js';
-import { SpecError, parseSpec } from './spec.js';
+import { earlierJob, rerunSpec } from './rerun/earlier-job.js';
+import { countSelected } from './rerun/selection.js';
+import { SpecError, parseRerun, parseSpec } from './spec.js';
 import { tlsProblem } from './tls-problem.js';
 import { transcript } from './transcript/transcript.js';
-import { JobStore, type RunLog, type StoredJob } from './store/job-store.js';
+import { type JobRecord, JobStore, type RunLog, type StoredJob } from './store/job-store.js';
 import { openStore } from './store/open-store.js';
+import { lastOutcome } from './store/outcome-index.js';
 
 export type * from './job.js';
 export type { OwnActivityInput } from './activities/contract.js';
@@ -96,6 +101,7 @@ export type { Projection } from './client/projection.js';
 export { Undecodable } from './client/decoded.js';
 export { ConfigError } from './config.js';
 export { StoreError } from './store/blob-store.js';
+export { NothingToRerun, RerunRefused } from './rerun/earlier-rows.js';
 export { SpecError } from './spec.js';
 
 /** A job of this ID exists: on the server, or in the job store from earlier. */
@@ -147,6 +153,21 @@ export class JobUnattended extends Error {
 /** The job was terminated, and so has no summary. */
 export class JobTerminated extends Error {
   override name = 'JobTerminated';
+}
+
+/** A job that would run rows of an earlier one again. */
+export interface RerunPlan {
+  /** Its ID. */
+  jobId: string;
+  /** All that it would be started with, what is taken over included. */
+  spec: JobSpec;
+  columns: string[];
+  /** Rows of the output. */
+  total: number;
+  /** Rows that would be run. */
+  selected: number;
+  /** As {@link AgentJobs.start}. */
+  start: () => Promise<JobHandle>;
 }
 
 export interface AgentJobsOptions {
@@ -232,23 +253,76 @@ export class AgentJobs {
    */
   async start(spec: JobSpec, options: { jobId?: string } = {}): Promise<JobHandle> {
     const jobId = options.jobId ?? randomUUID();
-    const problem = jobIdProblem(jobId);
-    if (problem !== undefined) throw new SpecError([`job_id: ${problem}`]);
-    const stored = this.store.job(jobId);
+    const stored = await this.#unused(jobId);
     let checked = parseSpec({ ...spec, agent: this.#withWorkdir(spec.agent) });
-    if ((await stored.record()) !== undefined) throw new JobExists(exists(jobId));
     if (this.store.blobs.remote && spec.input_key === undefined) {
       // Not after a long upload.
       if (await this.#isKnown(jobId)) throw new JobExists(exists(jobId));
       checked = await sendInput(stored, checked);
     }
+    return this.#start(jobId, checked, checked.instruction);
+  }
+
+  /**
+   * Runs some rows of a job that is over once more, in a job of its own, which has all rows: those that are not
+   * selected keep the outcome that they had, and the output has each row once. All else is as in that job,
+   * but for what `options.changes` says, and the output is another file.
+   * @param selection default: the rows that have not completed.
+   * @throws as {@link planRerun} and {@link start}.
+   */
+  async rerun(
+    of: string,
+    selection: RowSelection = {},
+    options: { jobId?: string; changes?: JobChanges } = {},
+  ): Promise<JobHandle> {
+    return (await this.planRerun(of, selection, options)).start();
+  }
+
+  /**
+   * What {@link rerun} would start.
+   * @throws {RerunRefused} where the job still runs, is not in the store, or has no such column or item;
+   *   {@link NothingToRerun} where it has no row to run again; {@link SpecError}; {@link JobExists}.
+   */
+  async planRerun(
+    of: string,
+    selection: RowSelection = {},
+    options: { jobId?: string; changes?: JobChanges } = {},
+  ): Promise<RerunPlan> {
+    const { jobId = randomUUID(), changes = {} } = options;
+    const stored = await this.#unused(jobId);
+    const { agent } = changes;
+    const given = parseRerun({
+      ...changes,
+      ...(agent !== undefined && { agent: this.#withWorkdir(agent) }),
+      rerun_of: { ...selection, job_id: of },
+    });
+    const earlier = await earlierJob(this.client, this.store.job(of));
+    const spec = rerunSpec(given, earlier.record, jobId);
+    const counts = await countSelected(earlier, selection);
+    const start = async () => {
+      if (spec.input_key !== undefined) await checkOutputOf(stored, spec);
+      return this.#start(jobId, given, `rerun of ${of}: ${spec.instruction}`);
+    };
+    return { ...counts, jobId, spec, columns: earlier.columns(), start };
+  }
+
+  /** @throws {SpecError}; {@link JobExists} where the store knows of such a job. */
+  async #unused(jobId: string): Promise<StoredJob> {
+    const problem = jobIdProblem(jobId);
+    if (problem !== undefined) throw new SpecError([`job_id: ${problem}`]);
+    const stored = this.store.job(jobId);
+    if ((await stored.record()) !== undefined) throw new JobExists(exists(jobId));
+    return stored;
+  }
+
+  async #start(jobId: string, input: JobSpec | RerunSpec, summary: string): Promise<JobHandle> {
     try {
       await this.client.workflow.start(JOB_WORKFLOW, {
         workflowId: jobId,
         taskQueue: this.taskQueue,
         workflowIdReusePolicy: 'REJECT_DUPLICATE',
-        args: [checked],
-        staticSummary: clip(checked.instruction.replace(/\s+/g, ' '), 60),
+        args: [input],
+        staticSummary: clip(summary.replace(/\s+/g, ' '), 60),
       });
     } catch (error) {
       if (error instanceof WorkflowExecutionAlreadyStartedError) throw new JobExists(exists(jobId));
@@ -586,7 +660,8 @@ export class JobHandle {
   }
 
   /**
-   * What the agent of an item printed, first run first; of each the last MiB, once it has ended.
+   * What the agent of an item printed, first run first; of each the last MiB, once it has ended. Of a row whose
+   * outcome is that of an earlier job, it is what was printed there.
    * @throws {JobNotFound}; {@link ItemNotFound}.
    */
   async logs(itemId: string): Promise<ItemLog[]> {
@@ -594,10 +669,21 @@ export class JobHandle {
     if (record === undefined) throw new JobNotFound(`no job ${this.jobId} in the job store`);
     const row = await this.#stored.rowOf(itemId);
     if (row === undefined) throw new ItemNotFound(`job ${this.jobId} has no item ${itemId}`);
-    const runs = await this.#stored.logs(row);
-    const { agent } = record.spec;
+    const ran = (await this.#ranElsewhere(record, row)) ?? { stored: this.#stored, record, row };
+    const runs = await ran.stored.logs(ran.row);
+    const { agent } = ran.record.spec;
     if (!('preset' in agent)) return runs;
     return runs.map((run) => ({ ...run, transcript: transcript(agent.preset, run.text) }));
+  }
+
+  /** Where a row was run whose outcome is that of an earlier job, if that is still in the store. */
+  async #ranElsewhere({ kept }: JobRecord, rowIndex: number) {
+    const origin = kept && (await lastOutcome(this.#stored, rowIndex))?.origin;
+    if (origin === undefined) return undefined;
+    const stored = this.#stored.sibling(origin.job_id);
+    const record = await stored.record();
+    const row = await stored.rowOf(origin.item_id);
+    return record === undefined || row === undefined ? undefined : { stored, record, row };
   }
 
   /**

@@ -157,8 +157,48 @@ export interface JobSpec {
   exit_grace_seconds?: number | undefined;
   /** Largest result, as bytes of its JSON text. Default: 262144; at most 1 MiB. */
   max_result_bytes?: number | undefined;
+  /**
+   * Take the result of a row that an earlier job in this store has completed, with the same instruction, schema
+   * and agent, and start no agent for it. Default: false.
+   */
+  reuse?: boolean | undefined;
+  /**
+   * `csv_path` is the output of an earlier job: run these of its rows again, and keep what became of the others.
+   * {@link RerunSpec} is about a job that is still in the store.
+   */
+  rerun_of?: RowSelection | undefined;
 }
 
+/** What can be said of a row that is to be run again: how it ended the last time, if at all. */
+export const RERUN_STATUSES = ['failed', 'cancelled', 'pending'] as const;
+export type RerunStatus = (typeof RERUN_STATUSES)[number];
+
+/**
+ * Rows of an earlier job that are to be run again: those that meet all that is given here. Where nothing is
+ * given, those that have not completed.
+ */
+export interface RowSelection {
+  /** Any of them. */
+  statuses?: RerunStatus[] | undefined;
+  /** The row's cells, as text, in all of these columns. */
+  where?: { [column: string]: string } | undefined;
+  /** Any of these items; at most {@link MAX_SELECTED_IDS}. */
+  item_ids?: string[] | undefined;
+}
+
+/**
+ * The input of the `agentJob` workflow for rows of an earlier job: which, and what is to be different. All
+ * else is as in that job; `output_csv_path` and `overwrite` have their defaults.
+ */
+export type RerunSpec = JobChanges & { rerun_of: RowSelection & { job_id: string } };
+
+/** What can be different from an earlier job where rows of it are run again. */
+export type JobChanges = {
+  [field in Exclude<keyof JobSpec, FixedByFirstJob | 'rerun_of'>]?: JobSpec[field] | undefined;
+};
+
+/** What rows and their IDs come from. */
+export type FixedByFirstJob = 'csv_path' | 'input_key' | 'id_column';
 export interface Pool {
   /** 1 to 64 characters of `A-Z a-z 0-9 . _ -`. */
   name: string;
@@ -315,6 +355,8 @@ export interface OutcomeCommon {
   usage?: AttemptUsage[];
   /** Set by the job from 2 on: how often the item has been started, by retries of an operator's or after quota ends. */
   generation?: number;
+  /** The item of another job that has come to this outcome, where this job took it from there. */
+  origin?: { job_id: string; item_id: string };
 }
 
 /** What a model was used for, as its agent tells. */
@@ -358,6 +400,14 @@ export interface Counts {
   completed: number;
   failed: number;
   cancelled: number;
+}
+
+/**
+ * Rows that a job does not start: those that have the outcome of an earlier job, and, `pending`, those that
+ * have none and were not selected.
+ */
+export interface KeptRows extends Counts {
+  pending: number;
 }
 
 export type Verdict = 'succeeded' | 'partial' | 'failed' | 'stopped' | 'cancelled';
@@ -433,6 +483,8 @@ export interface JobProgress extends Counts {
   last_failures: FailureSample[];
   /** ISO 8601: when it is to be over; null where it has no deadline. */
   deadline: string | null;
+  /** Of the rows above, where some are not to be started. */
+  kept?: KeptRows;
   output_csv_path: string;
   started_at: string;
 }
@@ -455,6 +507,8 @@ export interface JobSummary extends Counts {
   halt_reason: string | null;
   /** At most {@link MAX_FAILURE_SAMPLES}. */
   failures: FailureSample[];
+  /** Of the rows above, where some were not to be started. */
+  kept?: KeptRows;
   started_at: string;
   ended_at: string;
 }
@@ -521,6 +575,8 @@ export const MAX_TEARDOWN_SECONDS = 60;
 export const MAX_PATCH_BYTES = 64 * 1024 * 1024;
 /** Rows that have to have ended before a share of failures means something; all, where the job has fewer. */
 export const MIN_FAILURE_SAMPLE = 20;
+/** IDs that may select the rows of a rerun: the spec is one payload of 2 MB. */
+export const MAX_SELECTED_IDS = 10_000;
 /** Runs of one attempt that may be lost with their worker before the item fails. */
 export const MAX_LOST_RUNS = 5;
 

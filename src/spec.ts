@@ -8,7 +8,9 @@ import {
   type AgentSpec,
   type ItemLimits,
   type JobSettings,
+  type FixedByFirstJob,
   type JobSpec,
+  type RerunSpec,
   type SettingsChange,
   type Telling,
   DEFAULT_LIMITS,
@@ -19,10 +21,13 @@ import {
   MAX_POOL_SIZE,
   MAX_RESULT_BYTES,
   MAX_SCHEMA_BYTES,
+  MAX_SELECTED_IDS,
   PRESETS,
   PRESET_TELLS,
+  RERUN_STATUSES,
   defaultOutputPath,
   isProcess,
+  jobIdProblem,
 } from './job.js';
 import { compilePattern, notLinear } from './schema-formats.js';
 import { NO_RATE, RATE_PATTERN } from './rate.js';
@@ -99,6 +104,17 @@ const change = z
     message: `names nothing to set: give any of ${Object.keys(changeable).join(', ')}`,
   });
 
+/** Rows of an earlier job. */
+const selection = {
+  statuses: z.array(z.enum(RERUN_STATUSES)).min(1, 'must not be empty').optional(),
+  where: z.record(z.string(), z.string()).optional(),
+  item_ids: z.array(text).min(1, 'must not be empty').max(MAX_SELECTED_IDS).optional(),
+};
+const earlierJobId = z.string().superRefine((jobId, context) => {
+  const message = jobIdProblem(jobId);
+  if (message !== undefined) context.addIssue({ code: 'custom', message });
+});
+
 const spec = z.strictObject({
   ...changeable,
   csv_path: absolutePath,
@@ -152,7 +168,17 @@ const spec = z.strictObject({
   report_grace_seconds: seconds(0, 3600).optional(),
   exit_grace_seconds: seconds(0, 3600).optional(),
   max_result_bytes: z.int().min(1).max(MAX_RESULT_BYTES).optional(),
+  reuse: z.boolean().optional(),
+  rerun_of: z.strictObject(selection).optional(),
 });
+
+const FIXED = { csv_path: true, input_key: true, id_column: true } satisfies {
+  [field in FixedByFirstJob]: true;
+};
+const rerun = spec
+  .partial()
+  .omit(FIXED)
+  .extend({ rerun_of: z.strictObject({ job_id: earlierJobId, ...selection }) });
 
 /**
  * @returns the spec, typed, with nothing filled in.
@@ -165,6 +191,22 @@ export function parseSpec(input: unknown): JobSpec {
     budgetProblem(parsed, tellingOf(parsed.agent)) ??
     livenessProblem(routeOf(parsed.agent).kind, limitsOf(parsed));
   if (problem !== undefined) throw new SpecError([problem]);
+  return parsed;
+}
+
+/** Whether what is to be started is about rows of an earlier job in the store: then {@link parseRerun} reads it. */
+export function isRerun(input: unknown): input is RerunSpec {
+  const earlier = (input as { rerun_of?: { job_id?: unknown } } | null | undefined)?.rerun_of;
+  return typeof earlier === 'object' && earlier?.job_id !== undefined;
+}
+
+/**
+ * @returns what is to be run again, typed, with nothing filled in.
+ * @throws {SpecError}
+ */
+export function parseRerun(input: unknown): RerunSpec {
+  const parsed = read(rerun, input);
+  checkSchema(parsed.output_schema);
   return parsed;
 }
 

@@ -119,6 +119,38 @@ test('another host sees the job, and can have its results', async () => {
   assert.equal(await readFile(output, 'utf8'), before);
 });
 
+test('rows are run again from another host, by the job and by its output', async () => {
+  const other = await host('other');
+  const again = await cli(
+    [
+      ...['rerun', 'wide', '--store', STORE, '--where', 'id=r3', '--job-id', 'again'],
+      ...['--output', join(other.cwd, 'again.csv')],
+    ],
+    other,
+  );
+  assert.equal(again.code, 0, again.stderr);
+  const ofOutput = await cli(
+    [
+      ...['rerun', 'again.csv', '--store', STORE, '--where', 'id=r4', '--output', 'last.csv'],
+      ...['--instruction', '{steps}', '--', ...AGENT],
+    ],
+    other,
+  );
+  assert.equal(ofOutput.code, 0, ofOutput.stderr);
+  for (const [name, own] of [
+    ['again.csv', 'r3'],
+    ['last.csv', 'r4'],
+  ] as const) {
+    const rows = await readOutput(join(other.cwd, name));
+    assert.equal(rows.length, 10);
+    for (const { id, result_json, origin_job_id } of rows) {
+      assert.equal(result_json!.length, RESULT_BYTES);
+      const origin = id === own ? '' : name === 'last.csv' && id === 'r3' ? 'again' : 'wide';
+      assert.equal(origin_job_id, origin);
+    }
+  }
+});
+
 test('who asks another store is told which one it is', async () => {
   const other = await host('other');
   const output = join(site.folder, 'hosts/caller/out.csv');

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { JobSpec } from '../src/job.js';
-import { SpecError, parseSpec, settingsOf } from '../src/spec.js';
+import { SpecError, isRerun, parseRerun, parseSpec, settingsOf } from '../src/spec.js';
 
 const MINIMAL = { csv_path: '/data/in.csv', instruction: 'Do {id}', agent: { command: ['true'] } };
 
@@ -209,4 +209,33 @@ test('settings have every default, and neither the instruction nor the command',
   assert.deepEqual(settingsOf(parseSpec({ ...MINIMAL, agent: { external: true } }), 'j').agent, {
     kind: 'external',
   });
+});
+
+test('rows of an earlier job are asked for with what is to be different alone', () => {
+  const rerun = {
+    rerun_of: { job_id: 'first', statuses: ['failed'], where: { team: 'x' }, item_ids: ['a'] },
+    agent: { preset: 'codex' },
+    max_runtime_seconds: 60,
+    output_csv_path: '/data/again.csv',
+  };
+  assert.equal(isRerun(rerun), true);
+  assert.deepEqual(parseRerun(rerun), rerun);
+  const spec = { ...MINIMAL, rerun_of: { where: { team: 'x' } } };
+  assert.equal(isRerun(spec), false);
+  assert.deepEqual(parseSpec(spec), spec);
+  for (const [fields, problem] of [
+    [{ csv_path: '/data/in.csv' }, /Unrecognized key: "csv_path"/],
+    [{ id_column: 'id' }, /Unrecognized key: "id_column"/],
+    [{ max_concurrency: 0 }, /max_concurrency: /],
+    [{ output_schema: { type: 'nothing' } }, /output_schema/],
+    [{ rerun_of: { job_id: 'a/b' } }, /rerun_of.job_id: a job ID is/],
+    [{ rerun_of: { job_id: 'a', statuses: ['completed'] } }, /rerun_of.statuses.0: /],
+    [{ rerun_of: { job_id: 'a', item_ids: [] } }, /rerun_of.item_ids: must not be empty/],
+    [{ rerun_of: { job_id: 'a', where: { n: 1 } } }, /rerun_of.where.n: /],
+  ] as const) {
+    assert.throws(() => parseRerun({ ...rerun, ...fields }), problem);
+  }
+  for (const other of [null, undefined, 1, 'x', [], {}, { rerun_of: null }, { rerun_of: 'x' }]) {
+    assert.equal(isRerun(other), false);
+  }
 });

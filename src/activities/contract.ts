@@ -6,11 +6,14 @@ import type {
   Counts,
   FailureClass,
   ItemLimits,
+  JobSettings,
   JobSpec,
   JobSummary,
   Json,
+  KeptRows,
   Outcome,
   QuotaEnd,
+  RerunSpec,
   RowOutcome,
   Usage,
 } from '../job.js';
@@ -30,6 +33,12 @@ interface OpenedInput {
   search_attributes: boolean;
   /** Where the output will be, if it is kept in the store. */
   stored_output?: string;
+  /** As an earlier job says, where the spec was about rows of one. */
+  settings?: JobSettings;
+  /** Where rows may have the outcome of an earlier job: the counts with them, and the job's first own batch. */
+  kept?: KeptRows;
+  counts?: Counts;
+  next_batch?: number;
   /** Workers of the job encrypt: what is not encrypted, as workflow IDs, must have no cell. */
   encrypted?: true;
 }
@@ -37,9 +46,16 @@ interface OpenedInput {
 /** Run by the workflow's own task queue. */
 export interface ControlActivities {
   /** Checks the input and the output path, and snapshots the input. Idempotent for its job. */
-  openInput(job: { job_id: string; spec: JobSpec }): Promise<OpenedInput>;
+  openInput(job: { job_id: string; spec: JobSpec | RerunSpec }): Promise<OpenedInput>;
   /** The items of rows `from`, `from + 1`, …: at least one, at most `count`. */
   listItems(page: JobRef & { from: number; count: number }): Promise<ListedItem[]>;
+  /**
+   * The same of a job that does not start all rows: those that it starts, at most `count` and perhaps none, of
+   * rows `from` up to `next`.
+   */
+  listItemsToStart(
+    page: JobRef & { from: number; count: number },
+  ): Promise<{ items: [row_index: number, item: ListedItem][]; next: number }>;
   /** The items of some rows, in their order. */
   itemIds(rows: JobRef & { rows: number[] }): Promise<ListedItem[]>;
   /** The row of an item; null where there is none of this ID. */
@@ -48,10 +64,15 @@ export interface ControlActivities {
   appendOutcomes(
     batch: JobRef & { batch: number; counts: Counts; outcomes: RowOutcome[] },
   ): Promise<void>;
-  /** How the latest generation of a row has ended; null where the store knows of no end. */
+  /** Whether a row is not to be started, since it is kept of an earlier job as it is. */
+  isKept(row: JobRef & { row_index: number }): Promise<boolean>;
+  /**
+   * How the latest generation of a row has ended; null where the store knows of no end. `kept`: it has done so
+   * in an earlier job.
+   */
   lastOutcome(
     row: JobRef & { row_index: number },
-  ): Promise<{ status: Outcome['status']; generation: number } | null>;
+  ): Promise<{ status: Outcome['status']; generation: number; kept?: true } | null>;
   /** Waits until at least one of the items has closed. */
   awaitItems(wait: ItemsInFlight): Promise<EndedItems>;
   /** Asks the items to end. */

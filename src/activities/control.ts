@@ -1,7 +1,7 @@
 import { Context } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import { outputKey } from '../job.js';
+import { type Counts, type KeptRows, outputKey } from '../job.js';
 import {
   INVALID_INPUT_FAILURE,
   jobIdAttribute,
@@ -10,12 +10,13 @@ import {
 } from '../messages.js';
 import type { Metrics } from '../metrics.js';
 import { type OutcomeOf, exportRows, outputText } from '../output/export.js';
+import { isRerun, settingsOf } from '../spec.js';
 import { type JobStore, PAGE_ROWS, type PageRow, type StoredJob } from '../store/job-store.js';
 import { OutcomeIndex, lastOutcome } from '../store/outcome-index.js';
 import type { ControlActivities, EndedItems, ItemsInFlight, ListedItem } from './contract.js';
 import { ItemWatch } from './item-watch.js';
 import { InvalidInput, snapshotInput } from './open-input.js';
-import type { OpenJobs } from './open-jobs.js';
+import type { OpenJob, OpenJobs } from './open-jobs.js';
 import { createPoolActivities } from './pools.js';
 
 const HEARTBEAT_MS = 5000;
@@ -50,14 +51,20 @@ export function createControlActivities(deps: {
       const heartbeat = beat();
       try {
         const store_id = await store.blobs.id();
-        const stored = store.job(job_id);
-        const { total, output_csv_path, encrypted } = await snapshotInput(stored, spec);
+        const record = await snapshotInput({ client, store }, job_id, spec);
+        const { kept, encrypted } = record;
         return {
           store_id,
-          total,
+          total: record.total,
           search_attributes: await searchAttributesRegistered(client),
-          ...(spec.input_key !== undefined && {
-            stored_output: stored.locate(outputKey(output_csv_path)),
+          ...(record.spec.input_key !== undefined && {
+            stored_output: store.job(job_id).locate(outputKey(record.output_csv_path)),
+          }),
+          ...(isRerun(spec) && { settings: settingsOf(record.spec, job_id) }),
+          ...(kept !== undefined && {
+            kept: kept.rows,
+            counts: endedOf(kept.rows),
+            next_batch: kept.batches,
           }),
           ...(encrypted && { encrypted }),
         };
@@ -76,6 +83,10 @@ export function createControlActivities(deps: {
       return page.slice(first, first + count).map(listed);
     },
 
+    async listItemsToStart({ from, count, ...ref }) {
+      return itemsToStart(await jobs.open(ref), from, count);
+    },
+
     async itemIds({ rows, ...ref }) {
       return (await rowsOf(await jobs.stored(ref), rows)).map(listed);
     },
@@ -84,11 +95,16 @@ export function createControlActivities(deps: {
       return (await (await jobs.stored(ref)).rowOf(item_id)) ?? null;
     },
 
+    async isKept({ row_index, ...ref }) {
+      const page = await (await jobs.stored(ref)).page(Math.floor(row_index / PAGE_ROWS));
+      return page[row_index % PAGE_ROWS]!.kept === true;
+    },
+
     async lastOutcome({ row_index, ...ref }) {
       const outcome = await lastOutcome(await jobs.stored(ref), row_index);
       if (outcome === undefined) return null;
-      const { status, generation = 1 } = outcome;
-      return { status, generation };
+      const { status, generation = 1, origin } = outcome;
+      return { status, generation, ...(origin !== undefined && { kept: true }) };
     },
 
     async appendOutcomes({ batch, counts, outcomes, ...ref }) {
@@ -190,6 +206,28 @@ async function rowsOf(stored: StoredJob, rows: number[]): Promise<PageRow[]> {
     found.push(page[row % PAGE_ROWS]!);
   }
   return found;
+}
+
+/** The longest that rows are looked for: a job may start few of many. */
+const MAX_LOOK_MS = 10_000;
+
+async function itemsToStart({ stored, record }: OpenJob, from: number, count: number) {
+  const items: [row_index: number, item: ListedItem][] = [];
+  let next = from;
+  const end = Date.now() + MAX_LOOK_MS;
+  while (next < record.total && Date.now() < end) {
+    const page = await stored.page(Math.floor(next / PAGE_ROWS));
+    for (const row of page.slice(next % PAGE_ROWS)) {
+      if (!row.kept) items.push([next, listed(row)]);
+      next += 1;
+      if (items.length === count) return { items, next };
+    }
+  }
+  return { items, next };
+}
+
+function endedOf({ completed, failed, cancelled }: KeptRows): Counts {
+  return { completed, failed, cancelled };
 }
 
 function ignoreClosed(error: unknown): void {

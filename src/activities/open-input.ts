@@ -1,17 +1,23 @@
+import type { Client } from '@temporalio/client';
 import { GitError } from '../agent/git.js';
 import { type FixedCommit, fixedCommit } from '../agent/repository.js';
 import { parseWorkdir } from '../agent/workdir.js';
 import { InputError } from '../input/input-error.js';
 import { ItemIds } from '../input/item-ids.js';
 import { dirname } from 'node:path';
+import { isJsonLines, readRows } from '../input/read-rows.js';
 import { rowKeys } from '../input/row-keys.js';
-import { readRows } from '../input/read-rows.js';
 import { TemplateError, parseTemplate } from '../input/template.js';
-import { type JobSpec, type Json, isProcess } from '../job.js';
+import { type JobSpec, type Json, type RerunSpec, isProcess } from '../job.js';
 import { OutputError, checkOutput } from '../output/output-file.js';
-import { settingsOf } from '../spec.js';
+import { withReuse } from '../reuse/earlier-results.js';
+import { taskHash } from '../reuse/task-hash.js';
+import { RerunRefused } from '../rerun/earlier-rows.js';
+import { SpecError, settingsOf } from '../spec.js';
 import { InputPages } from '../store/input-pages.js';
-import type { JobRecord, StoredJob, StoredRow } from '../store/job-store.js';
+import type { JobRecord, JobStore, StoredJob, StoredRow } from '../store/job-store.js';
+import { KeptOutcomes, type RowWithOutcome } from '../store/kept-outcomes.js';
+import { type RowsToOpen, openRerun } from './open-rerun.js';
 
 /** The input, the instruction or the output path has to be mended before the job can start. */
 export class InvalidInput extends Error {
@@ -30,30 +36,20 @@ export interface CheckedInput {
  * Reads the whole input and checks it against the spec: that it is well-formed, that the ID column,
  * those with limits and the placeholders of instruction and working directory are there, that the output can be written
  * where it is a file of this host, that there is a commit to work on where the job wants worktrees.
- * @param input.bytes the input, where it is not a file of this host. @param input.onRow called with each
- *   row, in order.
+ * @param onRow called with each row, in order.
  * @throws {InvalidInput} with a message for the person who started the job.
  */
 export async function checkInput(
   jobId: string,
   spec: JobSpec,
-  input: { bytes?: AsyncIterable<Uint8Array>; onRow?: (row: StoredRow) => Promise<void> } = {},
+  { rows, columns }: RowsToOpen = inputRows(spec),
+  onRow?: (row: RowWithOutcome) => Promise<void>,
 ): Promise<CheckedInput> {
   try {
-    const { rows, columns } = readRows(spec.csv_path, input.bytes);
-    const ids = new ItemIds();
     let total = 0;
-    for await (const { row } of rows) {
-      if (total === 0 && isCsv(spec.csv_path)) checkColumns(spec, columns());
-      const sourceId = spec.id_column === undefined ? undefined : own(row, spec.id_column);
-      const cells = row as StoredRow['row'];
-      await input.onRow?.({
-        ...ids.next(total, sourceId),
-        ...(spec.keyed_limits !== undefined && {
-          keys: rowKeys(jobId, Object.keys(spec.keyed_limits), cells),
-        }),
-        row: cells,
-      });
+    for await (const row of rows) {
+      if (total === 0 && !isJsonLines(spec.csv_path)) checkColumns(spec, columns());
+      await onRow?.(row);
       total += 1;
     }
     checkColumns(spec, columns());
@@ -71,22 +67,34 @@ export async function checkInput(
     if (
       error instanceof InputError ||
       error instanceof TemplateError ||
-      error instanceof OutputError
+      error instanceof OutputError ||
+      error instanceof RerunRefused
     ) {
-      throw new InvalidInput(error.message);
+      throw new InvalidInput(error.message, { cause: error });
     }
     throw error;
   }
 }
 
 /** Snapshots the input into the store. Once it is complete, its job is not read again. */
-export async function snapshotInput(stored: StoredJob, spec: JobSpec): Promise<JobRecord> {
+export async function snapshotInput(
+  site: { client: Client; store: JobStore },
+  jobId: string,
+  given: JobSpec | RerunSpec,
+): Promise<JobRecord> {
+  const stored = site.store.job(jobId);
   const earlier = await stored.record();
   if (earlier !== undefined) return earlier;
+  const { spec, rows, keeps } = await rowsToOpen(site, stored, given);
+  const { columns } = rows;
+  const task = async () => taskHash(spec, (await isolationOf(spec, columns()))?.commit);
+  const opened = spec.reuse ? { columns, rows: withReuse(site.store, rows.rows, task) } : rows;
   const pages = new InputPages(stored);
-  const checked = await checkInput(stored.jobId, spec, {
-    ...(spec.input_key !== undefined && { bytes: await stored.input(spec.input_key) }),
-    onRow: (row) => pages.add(row),
+  const kept = new KeptOutcomes(stored);
+  const checked = await checkInput(jobId, spec, opened, async ({ outcome, ...row }) => {
+    await kept.add({ ...row, ...(outcome !== undefined && { outcome }) });
+    const keys = spec.keyed_limits && rowKeys(jobId, Object.keys(spec.keyed_limits), row.row);
+    await pages.add({ ...row, ...(keys !== undefined && { keys }) });
   });
   await pages.end();
   const record: JobRecord = {
@@ -94,15 +102,47 @@ export async function snapshotInput(stored: StoredJob, spec: JobSpec): Promise<J
     spec,
     output_csv_path: settingsOf(spec, stored.jobId).output_csv_path,
     ...checked,
+    ...((keeps || spec.reuse) && { kept: await kept.end() }),
     ...(stored.encrypts && { encrypted: true }),
     created_at: new Date().toISOString(),
   };
+  await site.store.saveTask(taskHash(spec, checked.isolation?.commit), jobId);
   await stored.saveRecord(record);
   return record;
 }
 
-function isCsv(path: string): boolean {
-  return !/\.(jsonl|ndjson)$/i.test(path);
+/** @throws {InvalidInput} */
+async function rowsToOpen(
+  site: { client: Client; store: JobStore },
+  stored: StoredJob,
+  given: JobSpec | RerunSpec,
+): Promise<{ spec: JobSpec; rows: RowsToOpen; keeps: boolean }> {
+  try {
+    const rerun = await openRerun(site, stored, given);
+    if (rerun !== undefined) return { ...rerun, keeps: true };
+  } catch (error) {
+    if ([RerunRefused, InputError, SpecError].some((kind) => error instanceof kind))
+      throw new InvalidInput((error as Error).message);
+    throw error;
+  }
+  const spec = given as JobSpec;
+  const bytes = spec.input_key === undefined ? undefined : await stored.input(spec.input_key);
+  return { spec, rows: inputRows(spec, bytes), keeps: false };
+}
+
+/** The rows of an input, with their IDs. @param bytes the input, where it is not a file of this host. */
+function inputRows(spec: JobSpec, bytes?: AsyncIterable<Uint8Array>): RowsToOpen {
+  const { rows, columns } = readRows(spec.csv_path, bytes);
+  const withIds = async function* (): AsyncGenerator<StoredRow> {
+    const ids = new ItemIds();
+    let index = 0;
+    for await (const { row } of rows) {
+      const sourceId = spec.id_column === undefined ? undefined : own(row, spec.id_column);
+      yield { ...ids.next(index, sourceId), row: row as StoredRow['row'] };
+      index += 1;
+    }
+  };
+  return { rows: withIds(), columns };
 }
 
 function own(row: Record<string, unknown>, column: string): Json | undefined {

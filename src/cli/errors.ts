@@ -49,6 +49,7 @@ const INVALID = new Set([
   'ItemNotFound',
   'JobRefused',
   'ControlRefused',
+  'RerunRefused',
 ]);
 
 /** @returns the exit code of an error, and what to print; nothing where that was printed already. */

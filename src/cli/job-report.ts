@@ -1,7 +1,7 @@
 /** A job's status as an answer: for people, and as JSON. */
 import type { JobStatus } from '../client.js';
 import { type Color, answer, answerJson, paint } from './output.js';
-import { budgetText, duration, oneLine, pauseText, rows, usageText } from './wording.js';
+import { budgetText, duration, keptText, oneLine, pauseText, rows, usageText } from './wording.js';
 
 const MAX_ERROR = 200;
 const MAX_ITEM_ID = 60;
@@ -65,6 +65,8 @@ export function answerStatus(status: JobStatus, link: string | undefined): void 
 
 function answerDetails(status: JobStatus, link: string | undefined): void {
   const { job_id, failed, failures, output_csv_path, output_error } = status;
+  const { kept } = status;
+  if (kept !== undefined) line('kept', keptText(kept));
   if (status.usage !== null) line('usage', usageText(status.usage));
   const budget = budgetText(status.budget);
   if (budget !== '') line('budget', budget);

@@ -19,6 +19,7 @@ import { addReport } from './report.js';
 import { addReportHtml } from './report-html.js';
 import { addResults } from './results.js';
 import { addResume } from './resume.js';
+import { addRerun } from './rerun.js';
 import { addRun } from './run.js';
 import { addRetry } from './retry.js';
 import { addSet } from './set.js';
@@ -49,6 +50,7 @@ function program(): Command {
     .addHelpText('after', NOTES);
   // In the order in which they are met.
   addRun(root);
+  addRerun(root);
   addWorker(root);
   addStatus(root);
   addWatch(root);

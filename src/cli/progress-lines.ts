@@ -1,6 +1,7 @@
 /** How a job stands, as the live display and the plain lines show it. */
 import cliProgress from 'cli-progress';
 import type { JobStatus } from '../client.js';
+import { ended } from '../job.js';
 import type { Color } from './output.js';
 import { oneLine, pauseText, roughly, usageText } from './wording.js';
 
@@ -75,6 +76,7 @@ function facts(status: JobStatus): Segment[] {
     list.push({ text: `waiting for ${oneLine(status.waiting_for, 100)}`, color: 'yellow' });
   }
   list.push({ text: `${failed} failed`, color: failed > 0 ? 'red' : undefined });
+  if (status.kept !== undefined) list.push({ text: `${ended(status.kept)} of an earlier job` });
   if (cancelled > 0) list.push({ text: `${cancelled} cancelled` });
   if (rate !== null) list.push({ text: `${rate.toFixed(1)} rows/s` });
   if (eta !== null && state === 'running') list.push({ text: `${roughly(eta)} to go` });

@@ -2,7 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { isAbsolute, resolve } from 'node:path';
 import { checkInput } from '../activities/open-input.js';
-import type { JobSpec, Preset } from '../client.js';
+import { outputRows } from '../activities/open-rerun.js';
+import type { JobChanges, JobSpec, Preset, RowSelection } from '../client.js';
 import { literally } from '../input/template.js';
 import type { Isolation } from '../job.js';
 import { SpecError, parseSpec } from '../spec.js';
@@ -32,6 +33,7 @@ export interface SpecOptions {
   toleratedFailurePercentage?: number;
   failFast?: true;
   overwrite?: boolean;
+  reuse?: true;
   external?: boolean;
   agent?: Preset;
   workdir?: string;
@@ -46,7 +48,8 @@ export interface SpecOptions {
 /**
  * Reads the files that the options name, and checks the input against the spec, as the job itself
  * will do: what is wrong is said before anything is started.
- * @returns the spec, its paths absolute, and the number of rows.
+ * @param rerun_of which rows are to be run again, where the input is the output of an earlier job.
+ * @returns the spec, its paths absolute, the number of rows, and of those that are to be run.
  * @throws {UsageError}; {@link InvalidInput}.
  */
 export async function readSpec(
@@ -54,16 +57,56 @@ export async function readSpec(
   command: string[],
   options: SpecOptions,
   jobId: string,
-): Promise<{ spec: JobSpec; total: number }> {
+  rerun_of?: RowSelection,
+): Promise<{ spec: JobSpec; total: number; selected: number }> {
   const { instruction, file } = await readInstruction(options);
-  const { outputSchema } = options;
-  const given = {
+  const spec = parse({
     csv_path: resolve(input),
     instruction,
     agent: agentOf(command, options),
     id_column: options.idColumn,
+    ...(await readSettings(options)),
+    rerun_of,
+  });
+  try {
+    let selected = 0;
+    const rows = rerun_of === undefined ? undefined : await outputRows(spec);
+    const { total } = await checkInput(jobId, spec, rows, async ({ kept }) => {
+      if (!kept) selected += 1;
+    });
+    return { spec, total, selected };
+  } catch (error) {
+    if (error instanceof Error) {
+      if (file !== undefined) error.message = error.message.replace(/^instruction:/, `${file}:`);
+      error.message = error.message.replace(/^agent\.workdir:/, '--workdir:');
+    }
+    throw error;
+  }
+}
+
+/** What is to be different from an earlier job. @throws {UsageError} */
+export async function readChanges(command: string[], options: SpecOptions): Promise<JobChanges> {
+  const { instruction, instructionFile, agent, external, workdir, passEnv } = options;
+  const { isolate, setup, teardown } = options;
+  const ofAgent = [agent, external, workdir, passEnv, isolate, setup, teardown];
+  return {
+    ...(instruction !== undefined || instructionFile !== undefined
+      ? { instruction: (await readInstruction(options)).instruction }
+      : {}),
+    ...(command.length > 0 || ofAgent.some((option) => option !== undefined)
+      ? { agent: agentOf(command, options) }
+      : {}),
+    ...((await readSettings(options)) as JobChanges),
+  };
+}
+
+/** The fields that say neither what is to be done nor by whom. */
+async function readSettings(options: SpecOptions) {
+  const { outputSchema } = options;
+  return {
     output_csv_path: options.output === undefined ? undefined : resolve(options.output),
     overwrite: options.overwrite,
+    reuse: options.reuse,
     output_schema: outputSchema === undefined ? undefined : await readSchema(resolve(outputSchema)),
     max_concurrency: options.maxConcurrency,
     rate: options.rate,
@@ -80,17 +123,6 @@ export async function readSpec(
     tolerated_failures: options.failFast ? 0 : options.toleratedFailures,
     tolerated_failure_percentage: options.toleratedFailurePercentage,
   };
-  const spec = parse(given);
-  try {
-    const { total } = await checkInput(jobId, spec);
-    return { spec, total };
-  } catch (error) {
-    if (error instanceof Error) {
-      if (file !== undefined) error.message = error.message.replace(/^instruction:/, `${file}:`);
-      error.message = error.message.replace(/^agent\.workdir:/, '--workdir:');
-    }
-    throw error;
-  }
 }
 
 function poolOf({ pool, poolSize }: SpecOptions) {

@@ -20,7 +20,7 @@ import type { SpecOptions } from './read-spec.js';
 import type { Connected } from './server.js';
 import { rows } from './wording.js';
 
-interface RunOptions extends SpecOptions {
+export interface RunOptions extends SpecOptions {
   jobId?: string;
   detach?: true;
   json?: true;
@@ -42,7 +42,7 @@ Examples:
 ${EXIT_CODES_HELP}`;
 
 export function addRun(program: Command): void {
-  program
+  const command = program
     .command('run')
     .summary('run a job: an agent for each row of a file')
     .description(
@@ -53,7 +53,16 @@ export function addRun(program: Command): void {
     .argument(
       '[command...]',
       'the agent: program and arguments, no shell is involved; with --agent: more arguments for it',
-    )
+    );
+  startOptions(command)
+    .addHelpText('after', EXAMPLES)
+    .showHelpAfterError('The agent\'s command goes after "--". More: agent-jobs run --help')
+    .action(run);
+}
+
+/** The options of commands that start a job. */
+export function startOptions(command: Command): Command {
+  return command
     .addOption(
       new Option(
         '--instruction <text>',
@@ -173,51 +182,79 @@ export function addRun(program: Command): void {
       'an agent that ends without a report and with a match (RE2) in the end of its output has met a limit: the job pauses and puts the row back; a group (?<reset>…) is when the limit ends. Codex and Claude Code need none',
     )
     .option('--quota-exit-code <n>', 'the same of an agent that exits with this code', number)
+    .option(
+      '--reuse',
+      'take the results of rows that earlier jobs in this store have completed, with the same instruction, schema and agent',
+    )
     .option('--external', 'no command: somebody else works, and reports in time')
     .option('--overwrite', 'replace an output that is not this job’s (default: refuse)')
     .option('--local', 'start dev server and worker in the background where there is none')
     .option('--detach', 'do not wait for the end; prints the job’s ID')
     .option('--json', 'print JSON on standard output, and nothing else there')
-    .addOption(storeOption())
-    .addHelpText('after', EXAMPLES)
-    .showHelpAfterError('The agent\'s command goes after "--". More: agent-jobs run --help')
-    .action(run);
+    .addOption(storeOption());
 }
 
 async function run(input: string, command: string[], options: RunOptions): Promise<void> {
+  requireDashes(command);
+  const id = options.jobId ?? randomUUID();
+  const { readSpec } = await import('./read-spec.js');
+  const { spec, total } = await readSpec(input, command, options, id);
+  await startSpec({ id, spec, total }, options);
+}
+
+export function requireDashes(command: string[]): void {
   if (command.length > 0 && !process.argv.includes('--')) {
     throw new UsageError(
       'write "--" before the agent\'s command, so that its options stay its own',
     );
   }
-  const id = options.jobId ?? randomUUID();
-  const { readSpec } = await import('./read-spec.js');
-  const { spec, total } = await readSpec(input, command, options, id);
+}
+
+/** A job that is about to be started. */
+export interface JobToStart {
+  id: string;
+  spec: JobSpec;
+  total: number;
+  /** What there is to say of its rows. Default: how many there are. */
+  about?: string;
+}
+
+/** Starts a job, with what it needs here where that is asked for. */
+export async function startSpec(job: JobToStart, options: RunOptions): Promise<void> {
   if (options.local) {
     const { requireAgent } = await import('./local-worker.js');
-    await requireAgent(spec);
+    await requireAgent(job.spec);
     const { ensureServer } = await import('./local-server.js');
     await ensureServer();
   }
   const { connected } = await import('./server.js');
-  await connected(async (site) => {
-    if (options.local) {
-      const { ensureWorker } = await import('./local-worker.js');
-      await ensureWorker(site, spec);
-    }
-    if (options.detach) await detach(site, id, spec, options, total);
-    else await runToEnd(site, id, spec, options, total);
-  });
+  await connected((site) =>
+    startJob(site, job, options, () => site.jobs.start(job.spec, { jobId: job.id })),
+  );
+}
+
+/** Starts a job on a server that is there, and follows it to its end unless that is not wanted. */
+export async function startJob(
+  site: Connected,
+  job: JobToStart,
+  options: RunOptions,
+  start: () => Promise<unknown>,
+): Promise<void> {
+  if (options.local) {
+    const { ensureWorker } = await import('./local-worker.js');
+    await ensureWorker(site, job.spec);
+  }
+  if (options.detach) await detach(site, job, options, start);
+  else await runToEnd(site, job, options, start);
 }
 
 async function detach(
   { jobs, link }: Connected,
-  id: string,
-  spec: JobSpec,
+  { id, spec, total, about = rows(total) }: JobToStart,
   options: RunOptions,
-  total: number,
+  start: () => Promise<unknown>,
 ): Promise<void> {
-  await jobs.start(spec, { jobId: id });
+  await start();
   const url = link(id);
   if (options.json) {
     answerJson({
@@ -229,7 +266,7 @@ async function detach(
   } else {
     answer(id);
   }
-  note(`Job ${id} is started: ${rows(total)}. To watch it: agent-jobs watch ${id}`);
+  note(`Job ${id} is started: ${about}. To watch it: agent-jobs watch ${id}`);
   if (url !== undefined) note(url);
   const { unattendedNotice } = await import('./worker-notice.js');
   const notice = await unattendedNotice(jobs, spec.agent);
@@ -238,10 +275,9 @@ async function detach(
 
 async function runToEnd(
   site: Connected,
-  id: string,
-  spec: JobSpec,
+  { id, spec, total, about = rows(total) }: JobToStart,
   options: RunOptions,
-  total: number,
+  start: () => Promise<unknown>,
 ): Promise<void> {
   const { follow } = await import('./follow.js');
   const { Interruption } = await import('./interruption.js');
@@ -249,10 +285,10 @@ async function runToEnd(
   const { decide, howToGoOn, isSampled } = await import('./sample.js');
   const { jobs } = site;
   const interruption = new Interruption(id);
-  await jobs.start(spec, { jobId: id });
+  await start();
   const job = jobs.job(id);
   const url = site.link(id);
-  note(`Job ${id}: ${rows(total)}`);
+  note(`Job ${id}: ${about}`);
   if (url !== undefined) note(url);
   const followed = {
     agent: spec.agent,

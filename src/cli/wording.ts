@@ -1,5 +1,5 @@
 /** How things are said to people. */
-import type { Budget, Pause, Usage } from '../job.js';
+import { type Budget, type KeptRows, type Pause, type Usage, ended } from '../job.js';
 import { compact, dollars, spentText } from '../usage-text.js';
 
 /** `4.2 s`, `42 s`, `1 min 20 s`, `2 h 5 min`. */
@@ -64,4 +64,12 @@ export function usageText({
 export function budgetText(budget: Budget | null): string {
   const caps = Object.entries(budget ?? {}) as [keyof Budget, number][];
   return caps.map(([of, max]) => spentText(of, max)).join(', ');
+}
+
+/** Rows that a job did not start: `12 rows have the outcome of an earlier job, 3 were not selected`. */
+export function keptText(kept: KeptRows): string {
+  const count = ended(kept);
+  const parts = [`${rows(count)} ${count === 1 ? 'has' : 'have'} the outcome of an earlier job`];
+  if (kept.pending > 0) parts.push(`${kept.pending} pending not selected`);
+  return parts.join(', ');
 }

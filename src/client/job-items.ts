@@ -1,9 +1,8 @@
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
-import { itemOutcome } from '../item-outcome.js';
-import type { ItemStatus, Json, Outcome } from '../job.js';
+import type { ItemStatus, Json } from '../job.js';
+import { items, knownOutcomes } from '../known-outcomes.js';
 import {
   ITEM_MEMO,
-  ITEM_WORKFLOW,
   type ItemView,
   ROW_MEMO,
   itemKey,
@@ -12,9 +11,8 @@ import {
   itemWorkflowId,
   workflowIdOf,
 } from '../messages.js';
-import { type OutcomeOf, lastError } from '../output/export.js';
-import { type JobRecord, PAGE_ROWS, type StoredJob } from '../store/job-store.js';
-import { OutcomeIndex } from '../store/outcome-index.js';
+import { lastError } from '../output/export.js';
+import { PAGE_ROWS, type StoredJob } from '../store/job-store.js';
 import { decoded } from './decoded.js';
 
 /** An item of a job, as listed. */
@@ -52,41 +50,6 @@ export type ExternalTask = Pick<
   /** ISO 8601. */
   deadline: string;
 };
-
-/** Outcomes reach the store within seconds of an item's end. */
-const STORE_LAG_MS = 60_000;
-
-/**
- * The outcomes of a job that may still run, or was terminated: those in the store, and those of items
- * that have closed since the last were written.
- */
-export async function knownOutcomes(
-  client: Client,
-  stored: StoredJob,
-  { total, encrypted }: JobRecord,
-): Promise<OutcomeOf> {
-  const index = await OutcomeIndex.of(stored, total);
-  const last = await stored.lastBatch();
-  const since = last === undefined ? undefined : new Date(Date.parse(last.at) - STORE_LAG_MS);
-  const closed = new Map<string, { workflowId: string; runId: string; generation: number }>();
-  const recent = since === undefined ? '' : ` AND CloseTime >= '${since.toISOString()}'`;
-  for await (const { workflowId, runId } of items(client, stored.jobId, `!= 'Running'${recent}`)) {
-    const { key, generation } = itemOf(workflowId);
-    if (generation < (closed.get(key)?.generation ?? 0)) continue;
-    closed.set(key, { workflowId, runId, generation });
-  }
-  return async ({ row_index, item_id }): Promise<Outcome | undefined> => {
-    const written = await index.get(row_index);
-    const last = closed.get(itemKey({ item_id, row_index }, encrypted));
-    if (last === undefined) return written;
-    const { workflowId, runId, generation } = last;
-    if (written !== undefined && (written.generation ?? 1) >= generation) return written;
-    const outcome = await itemOutcome(client.workflow.getHandle(workflowId, runId));
-    // It is started again, as another generation.
-    if (outcome?.status === 'failed' && outcome.quota !== undefined) return written;
-    return outcome && { ...outcome, ...(generation > 1 && { generation }) };
-  };
-}
 
 /** The items of a job in input order. @param status only those of this status. */
 export async function* listItems(
@@ -168,7 +131,10 @@ export async function* rowsFrom(client: Client, stored: StoredJob, from: number)
       const generation = runs?.generation ?? outcome?.generation;
       const started_at = runs?.started_at ?? null;
       const found = { item_id, row_index, source_id: source_id || null, status, started_at };
-      const workflow_id = workflowIdOf(record, { item_id, row_index, generation });
+      // Where it was run, which may have been another job.
+      const ran = outcome?.origin ?? { job_id: stored.jobId, item_id };
+      const job = { ...record, job_id: ran.job_id };
+      const workflow_id = workflowIdOf(job, { item_id: ran.item_id, row_index, generation });
       yield { ...found, outcome, workflow_id, page_row };
       row_index += 1;
     }
@@ -257,12 +223,4 @@ export async function runningItem(client: Client, jobId: string, itemId: string)
   }
   if (unknown !== undefined) throw unknown;
   return first;
-}
-
-/** The workflows of a job's items. A job ID holds no quote. @param status as `= 'Running'`; default: any. */
-export function items(client: Client, jobId: string, status?: string) {
-  const ofStatus = status === undefined ? '' : ` AND ExecutionStatus ${status}`;
-  return client.workflow.list({
-    query: `WorkflowType = '${ITEM_WORKFLOW}' AND WorkflowId STARTS_WITH '${jobId}/'${ofStatus}`,
-  });
 }

@@ -10,6 +10,7 @@ import {
   type Counts,
   type JobProgress,
   type JobSummary,
+  type KeptRows,
   type Pause,
   type Usage,
   type Verdict,
@@ -55,6 +56,8 @@ export interface JobStatus extends Counts {
   stored_output: string | null;
   output_error: string | null;
   failures: JobProgress['last_failures'];
+  /** Of the rows above, where some are not started: as in {@link JobProgress}. */
+  kept?: KeptRows;
   /** Of the rows that have ended; null where it is not known. */
   usage: Usage | null;
   /** Why it was refused or terminated; of one that is unreachable, why its worker cannot work on it. */
@@ -182,6 +185,7 @@ async function ofStore(
     stored_output: null,
     output_error: null,
     failures: [],
+    ...(record?.kept !== undefined && { kept: record.kept.rows }),
     usage: null,
     as_of: last?.at ?? record?.created_at ?? new Date().toISOString(),
     started_at: description?.startTime.toISOString() ?? record?.created_at ?? null,

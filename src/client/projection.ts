@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { type Usage, ended, tokensOf } from '../job.js';
-import { items } from './job-items.js';
+import { items } from '../known-outcomes.js';
 import type { JobStatus } from './job-status.js';
 
 /** What the rows that are left would take, if they were as those that have ended. */

@@ -14,7 +14,8 @@ import { MAX_LISTED_ROWS } from '../output/page-budget.js';
 import type { ReportJob, ReportRow } from '../report-page/shape.js';
 import type { JobRecord, StoredJob } from '../store/job-store.js';
 import { transcript } from '../transcript/transcript.js';
-import { items, rowsFrom } from './job-items.js';
+import { items } from '../known-outcomes.js';
+import { rowsFrom } from './job-items.js';
 import { jobStatus } from './job-status.js';
 
 /** Texts of rows that are read at once: a store may be a network away. */
@@ -132,7 +133,8 @@ function logText(log: string): string {
 
 async function outcomeParts(stored: StoredJob, outcome: Outcome): Promise<Partial<ReportRow>> {
   const parts: Partial<ReportRow> = {
-    end: Date.parse(outcome.completed_at),
+    // Of a row that an earlier job has run, it is no point of this one's time.
+    ...(outcome.origin === undefined && { end: Date.parse(outcome.completed_at) }),
     ...(outcome.usage !== undefined && usageParts(outcome.usage)),
   };
   if (outcome.status === 'completed') {

@@ -12,9 +12,14 @@ import type { StoredJob } from '../store/job-store.js';
  *   check either, could not be written in the end; {@link StoreError}.
  */
 export async function sendInput(stored: StoredJob, spec: JobSpec): Promise<JobSpec> {
-  const { csv_path, overwrite = false } = spec;
-  const { output_csv_path } = settingsOf(spec, stored.jobId);
-  await checkOutput(output_csv_path, { input: csv_path, jobId: stored.jobId, overwrite });
+  const { csv_path } = spec;
+  await checkOutputOf(stored, spec);
   const extension = /^\.[A-Za-z0-9]+$/.exec(extname(csv_path))?.[0] ?? '';
   return { ...spec, input_key: await stored.saveInput(readBytes(csv_path), extension) };
+}
+
+/** @throws {OutputError} where the output could not be written, here where its caller is. */
+export async function checkOutputOf({ jobId }: StoredJob, spec: JobSpec): Promise<void> {
+  const { csv_path: input, overwrite = false } = spec;
+  await checkOutput(settingsOf(spec, jobId).output_csv_path, { input, jobId, overwrite });
 }

@@ -11,7 +11,7 @@ export interface ItemId {
 }
 
 // Percent-encoded; leaves room for a suffix and the job's ID in a workflow ID of 1,000 bytes.
-const MAX_ENCODED_LENGTH = 200;
+export const MAX_ENCODED_LENGTH = 200;
 
 /**
  * Gives the rows of one job their item IDs, in input order. The same rows always get the same IDs.

@@ -39,8 +39,13 @@ const MAX_ROW_SIZE = MAX_ROW_MIB * 1024 * 1024;
  */
 export function readRows(path: string, bytes: Bytes = readBytes(path)): InputRows {
   const columns = new Set<string>();
-  const read = /\.(jsonl|ndjson)$/i.test(path) ? readJsonLines : readCsv;
+  const read = isJsonLines(path) ? readJsonLines : readCsv;
   return { rows: read({ path, bytes }, columns), columns: () => [...columns] };
+}
+
+/** Whether a file of this name is read as JSON Lines; else it is CSV. */
+export function isJsonLines(path: string): boolean {
+  return /\.(jsonl|ndjson)$/i.test(path);
 }
 
 type Bytes = AsyncIterable<Uint8Array>;

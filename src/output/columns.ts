@@ -18,11 +18,17 @@ export const DETAIL_COLUMNS = ['failure_class', 'refused_reports', 'usage', 'pat
 /** Added in CSV where each row had a worktree of its own. */
 export const PATCH_COLUMN = 'patch' satisfies (typeof DETAIL_COLUMNS)[number];
 
+/** Added last where rows may have the outcome of an earlier job: which one, empty where it is this one's. */
+export const ORIGIN_COLUMN = 'origin_job_id';
+
 export type AddedColumn = (typeof ADDED_COLUMNS)[number];
+
+/** What an added column may be called: that, or with this any number of times before it. */
+export const ADDED_PREFIX = 'agent_job_';
 
 /** How an added column is called in an output beside the input's columns. */
 export function addedName(column: string, inputColumns: ReadonlySet<string>): string {
   let name = column;
-  while (inputColumns.has(name)) name = `agent_job_${name}`;
+  while (inputColumns.has(name)) name = ADDED_PREFIX + name;
   return name;
 }

@@ -6,6 +6,7 @@ import {
   ADDED_COLUMNS,
   type AddedColumn,
   type DETAIL_COLUMNS,
+  ORIGIN_COLUMN,
   PATCH_COLUMN,
   addedName,
 } from './columns.js';
@@ -51,6 +52,7 @@ interface Format {
 
 type AddedValues = { [column in Exclude<AddedColumn, 'result_json'>]: string | number } & {
   result?: Json;
+  origin_job_id: string;
   details: Details;
 };
 
@@ -117,6 +119,7 @@ function addedValues(
     last_error: lastError(outcome),
     reported_at: outcome?.status === 'completed' ? outcome.reported_at : '',
     completed_at: outcome?.completed_at ?? '',
+    origin_job_id: outcome?.origin?.job_id ?? '',
     details: {
       failure_class: (outcome?.status === 'failed' && outcome.failure_class) || '',
       refused_reports: outcome?.refused_reports ?? 0,
@@ -141,43 +144,47 @@ export function lastError(outcome: Outcome | undefined): string {
   }
 }
 
-function csv({ columns, isolation }: JobRecord): Format {
+function csv({ columns, isolation, kept }: JobRecord): Format {
   const inputColumns = new Set(columns);
-  const added: readonly (AddedColumn | typeof PATCH_COLUMN)[] =
-    isolation === undefined ? ADDED_COLUMNS : [...ADDED_COLUMNS, PATCH_COLUMN];
+  const added: (AddedColumn | typeof PATCH_COLUMN | typeof ORIGIN_COLUMN)[] = [...ADDED_COLUMNS];
+  if (isolation !== undefined || kept?.patches) added.push(PATCH_COLUMN);
+  if (kept !== undefined) added.push(ORIGIN_COLUMN);
   return {
     header: stringify([[...columns, ...added.map((name) => addedName(name, inputColumns))]]),
-    line(row, { result, details: { patch }, ...others }) {
+    line(row, { result, origin_job_id, details: { patch }, ...others }) {
       const values = {
         ...others,
         patch,
+        origin_job_id,
         result_json: result === undefined ? '' : JSON.stringify(result),
       };
       return stringify([
-        [...columns.map((column) => cell(row, column)), ...added.map((name) => values[name])],
+        [...columns.map((column) => cellText(row, column)), ...added.map((name) => values[name])],
       ]);
     },
   };
 }
 
-function cell(row: { [column: string]: Json }, column: string): string {
+/** A cell as CSV has it. */
+export function cellText(row: { [column: string]: Json }, column: string): string {
   const value = Object.hasOwn(row, column) ? row[column] : null;
   if (value === null || value === undefined) return '';
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-function jsonLines({ columns }: JobRecord): Format {
+function jsonLines({ columns, kept }: JobRecord): Format {
   const inputColumns = new Set(columns);
   return {
     header: '',
-    line: (row, { details, ...added }) =>
+    line: (row, { details, origin_job_id, ...added }) =>
       JSON.stringify(
         Object.fromEntries([
           ...Object.entries(row),
-          ...Object.entries({ ...added, ...details }).map(([name, value]) => [
-            addedName(name, inputColumns),
-            value,
-          ]),
+          ...Object.entries({
+            ...added,
+            ...details,
+            ...(kept !== undefined && { origin_job_id }),
+          }).map(([name, value]) => [addedName(name, inputColumns), value]),
         ]),
       ) + '\n',
   };

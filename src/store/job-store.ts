@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import type { FixedCommit } from '../agent/repository.js';
-import type { Counts, JobSpec, JobSummary, Json, ResultRef, RowOutcome } from '../job.js';
+import type { Counts, JobSpec, JobSummary, Json, KeptRows, ResultRef, RowOutcome } from '../job.js';
 import type { BlobStore } from './blob-store.js';
 
 /** Rows in a page of the input's snapshot. */
@@ -19,9 +19,20 @@ export interface JobRecord {
   total: number;
   /** From what every row starts, where each has a worktree. */
   isolation?: FixedCommit;
+  /** Where rows of it may have the outcome of an earlier job. */
+  kept?: KeptRecord;
   /** Begun by workers that encrypt: its items' workflows are named by row number. */
   encrypted?: true;
   created_at: string;
+}
+
+/** What a job has been given of earlier jobs. */
+export interface KeptRecord {
+  rows: KeptRows;
+  /** Numbers of batches that are taken for it. */
+  batches: number;
+  /** Whether there are patches. */
+  patches: boolean;
 }
 
 /** A row of the input, as snapshotted. */
@@ -29,6 +40,8 @@ export interface StoredRow {
   item_id: string;
   /** The ID column's cell; empty where there is none. */
   source_id: string;
+  /** Set where it is not to be started: it has the outcome of an earlier job, or was not selected. */
+  kept?: true;
   /** Where the job has limits by key: hashes, in the order of the limits. */
   keys?: string[];
   row: { [column: string]: Json };
@@ -59,7 +72,10 @@ export interface BatchHeader {
  * `results/<row>.json` (large ones), `logs/<row>.<attempt>.<run>.txt`,
  * `patches/<row>.<attempt>.<run>.patch`, of later generations of an item with that behind the other numbers
  * (`results/<row>.<generation>.json`); `summary.json`; where workers do not see the caller's files, also
- * `input/<any>.csv` and `output.csv`. Pages, batches and results never change once written.
+ * `input/<any>.csv` and `output.csv`. Pages, batches and results never change once written. A key of one
+ * job that begins with `jobs/` is in another job's part: of an outcome that was taken from there.
+ *
+ * Beside the jobs, `tasks/<hash>/<time>.<job_id>` tells which jobs have had the same task.
  */
 export class JobStore {
   readonly blobs: BlobStore;
@@ -76,6 +92,20 @@ export class JobStore {
   job(jobId: string): StoredJob {
     return new StoredJob(this.blobs, jobId);
   }
+
+  /** Notes that a job has a task. @param task its hash. */
+  async saveTask(task: string, jobId: string): Promise<void> {
+    await this.blobs.put(`tasks/${task}/${String(Date.now()).padStart(15, '0')}.${jobId}`, '');
+  }
+
+  /** The jobs that have had a task, newest first. */
+  async jobsOfTask(task: string): Promise<string[]> {
+    const prefix = `tasks/${task}/`;
+    const jobIds = (await this.blobs.list(prefix)).map((key) =>
+      key.slice(key.indexOf('.', prefix.length) + 1),
+    );
+    return [...new Set(jobIds.toReversed())];
+  }
 }
 
 /** One job's part of the store. */
@@ -88,6 +118,16 @@ export class StoredJob {
     this.#blobs = blobs;
     this.jobId = jobId;
     this.#prefix = `jobs/${jobId}/`;
+  }
+
+  /** Another job of the same store. */
+  sibling(jobId: string): StoredJob {
+    return new StoredJob(this.#blobs, jobId);
+  }
+
+  /** A key of this job, for another one that takes over what is there. */
+  sharedKey(key: string): string {
+    return isLocation(key) ? key : this.#at(key);
   }
 
   /** Whether what is kept is encrypted. */
@@ -130,6 +170,15 @@ export class StoredJob {
   /** @returns whether the batch was not there yet. */
   async saveOutcomes(batch: number, header: BatchHeader, outcomes: RowOutcome[]): Promise<boolean> {
     return this.#putOnce(batchKey(batch), lines([header, ...outcomes]));
+  }
+
+  /** The same, of a job that is not open yet: what an earlier try has left is replaced. */
+  async saveKeptOutcomes(
+    batch: number,
+    header: BatchHeader,
+    outcomes: RowOutcome[],
+  ): Promise<void> {
+    await this.#put(batchKey(batch), lines([header, ...outcomes]));
   }
 
   /** Keys of the batches, oldest first. */
@@ -202,7 +251,7 @@ export class StoredJob {
 
   /** Where people find what is kept under a key. */
   locate(key: string): string {
-    return this.#blobs.locate(this.#prefix + key);
+    return isLocation(key) ? key : this.#blobs.locate(this.#at(key));
   }
 
   /** What the runs of a row printed, first run first. */
@@ -278,9 +327,14 @@ export class StoredJob {
   }
 
   async #kept<T>(key: string): Promise<T> {
-    const value = await this.#read<T>(key);
-    if (value === undefined) throw new Error(`job ${this.jobId} has no ${key} in the store`);
-    return value;
+    const text = await this.#blobs.get(this.#at(key));
+    if (text === undefined) throw new Error(`job ${this.jobId} has no ${key} in the store`);
+    return JSON.parse(text) as T;
+  }
+
+  /** Where in the store something is that this job refers to. */
+  #at(key: string): string {
+    return key.startsWith(SHARED) ? key : this.#prefix + key;
   }
 
   #put(key: string, value: string): Promise<void> {
@@ -305,6 +359,9 @@ interface SavedResult {
   result: Json;
 }
 
+const SHARED = 'jobs/';
+/** Not a key, but where something is: as an output tells it of a patch. */
+const isLocation = (key: string) => /^(\/|[a-z][a-z0-9+.-]*:\/\/)/i.test(key);
 const later = (generation = 1) => (generation === 1 ? [] : [generation]);
 const runName = ({ row_index, generation, attempt, run }: RunNumbers) =>
   [row_index, attempt, run, ...later(generation)].join('.');

@@ -23,14 +23,17 @@ export class OutcomeIndex {
   /** Batch of each row, as an index into the keys; -1 where the row has no outcome. */
   readonly #batchOf: Int32Array;
   readonly #recent = new Map<number, Promise<Map<number, Outcome>>>();
+  readonly #maxRecent: number;
 
-  private constructor(job: StoredJob, keys: string[], batchOf: Int32Array) {
+  private constructor(job: StoredJob, keys: string[], batchOf: Int32Array, maxRecent: number) {
     this.#job = job;
     this.#keys = keys;
     this.#batchOf = batchOf;
+    this.#maxRecent = maxRecent;
   }
 
-  static async of(job: StoredJob, total: number): Promise<OutcomeIndex> {
+  /** @param maxRecent batches that may be kept in memory; fewer where several jobs are read at once. */
+  static async of(job: StoredJob, total: number, maxRecent = MAX_RECENT): Promise<OutcomeIndex> {
     const keys = await job.batches();
     const batchOf = new Int32Array(total).fill(-1);
     const left = keys.entries();
@@ -42,7 +45,7 @@ export class OutcomeIndex {
       }
     };
     await Promise.all(Array.from({ length: READERS }, read));
-    return new OutcomeIndex(job, keys, batchOf);
+    return new OutcomeIndex(job, keys, batchOf, maxRecent);
   }
 
   async get(rowIndex: number): Promise<Outcome | undefined> {
@@ -52,7 +55,8 @@ export class OutcomeIndex {
     if (outcomes === undefined) {
       outcomes = this.#job.batch(this.#keys[batch]!).then(({ outcomes }) => new Map(outcomes));
       this.#recent.set(batch, outcomes);
-      if (this.#recent.size > MAX_RECENT) this.#recent.delete(this.#recent.keys().next().value!);
+      if (this.#recent.size > this.#maxRecent)
+        this.#recent.delete(this.#recent.keys().next().value!);
     }
     return (await outcomes).get(rowIndex);
   }

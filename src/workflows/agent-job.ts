@@ -18,9 +18,11 @@ import {
 import type { ControlActivities, JobRef } from '../activities/contract.js';
 import {
   type JobProgress,
+  type JobSettings,
   type JobSpec,
   type JobSummary,
   type Outcome,
+  type RerunSpec,
   clip,
   ended,
   jobIdProblem,
@@ -36,7 +38,7 @@ import {
   progressQuery,
   verdictAttribute,
 } from '../messages.js';
-import { SpecError, parseSpec, settingsOf } from '../spec.js';
+import { SpecError, isRerun, parseRerun, parseSpec, settingsOf } from '../spec.js';
 import { undecodableReason } from '../undecodable.js';
 import { isRecord, sound } from './activity-results.js';
 import { requireKey } from './decoded.js';
@@ -84,7 +86,7 @@ const CANCEL_TIMEOUT = '60 seconds';
 /**
  * One job: opens the input, keeps up to `max_concurrency` items in flight, and writes the output.
  *
- * @param input a {@link JobSpec}; null in a run that continues an earlier one.
+ * @param input a {@link JobSpec} or {@link RerunSpec}; null in a run that continues an earlier one.
  * @param left what the run before this one left.
  * @returns the summary where the verdict is succeeded, partial or stopped. A job whose verdict is
  *   failed fails with the summary as details; a cancelled one closes as Canceled, its summary in its memo.
@@ -98,7 +100,7 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
   if (lost !== undefined)
     throw ApplicationFailure.nonRetryable(`what the job carries could not be decoded: ${lost}`);
   const spec = carried === undefined ? readSpec(jobId, input) : undefined;
-  const job = carried ?? newState(settingsOf(spec!, jobId), workflowInfo().startTime);
+  const job = carried ?? newState(firstSettings(spec!, jobId), workflowInfo().startTime);
   let opened: { items: ItemWindow; rows: RowSource } | undefined;
   let phase: JobProgress['state'] = 'opening';
   let cancelled = false;
@@ -246,10 +248,16 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
 }
 
 /** @throws ApplicationFailure of type `InvalidInput` where there is something to mend. */
-async function open(jobId: string, spec: JobSpec, state: JobState): Promise<void> {
+async function open(jobId: string, spec: JobSpec | RerunSpec, state: JobState): Promise<void> {
+  const before = { ...state.settings };
   try {
-    const opened = await sound('openInput', () => openInput({ job_id: jobId, spec }), isOpened);
+    const { settings, ...opened } = await sound(
+      'openInput',
+      () => openInput({ job_id: jobId, spec }),
+      isOpened,
+    );
     Object.assign(state, opened);
+    if (settings !== undefined) takeOver(state.settings, settings, before);
   } catch (error) {
     if (isCancellation(error)) {
       const summary = summaryOf(jobId, state, 'cancelled', new Date());
@@ -269,6 +277,22 @@ function isOpened(opened: unknown): boolean {
   return typeof store_id === 'string' && Number.isSafeInteger(total) && (total as number) > 0;
 }
 
+/** Of a job whose other settings are those of an earlier one, only what is different is known at first. */
+function firstSettings(spec: JobSpec | RerunSpec, jobId: string): JobSettings {
+  if (!isRerun(spec)) return settingsOf(spec, jobId);
+  const unknown = { csv_path: '/', instruction: '', agent: { external: true } } as const;
+  return settingsOf({ ...spec, ...unknown }, jobId);
+}
+
+/** @param before without what operators have set meanwhile, which holds. */
+function takeOver(own: JobSettings, earlier: JobSettings, before: JobSettings): void {
+  const was: { [field: string]: unknown } = { ...before };
+  const set = Object.entries(own).filter(([field, value]) => value !== was[field]);
+  const limits = { ...earlier.limits };
+  if (own.limits !== before.limits) limits.max_runtime_seconds = own.limits.max_runtime_seconds;
+  Object.assign(own, earlier, Object.fromEntries(set), { limits });
+}
+
 /** Neither the memo nor search attributes are carried along by themselves. */
 function continueAsNew(job: JobState): Promise<never> {
   const { memo, typedSearchAttributes } = workflowInfo();
@@ -276,13 +300,13 @@ function continueAsNew(job: JobState): Promise<never> {
   return makeContinueAsNewFunc<typeof agentJob>(carried)(null, job);
 }
 
-function readSpec(jobId: string, input: unknown): JobSpec {
+function readSpec(jobId: string, input: unknown): JobSpec | RerunSpec {
   try {
     const idProblem = jobIdProblem(jobId);
     if (idProblem !== undefined) throw new SpecError([`job_id: ${idProblem}`]);
     const unreadable = undecodableReason(input);
     if (unreadable !== undefined) throw new SpecError([`could not be decoded: ${unreadable}`]);
-    return parseSpec(input);
+    return isRerun(input) ? parseRerun(input) : parseSpec(input);
   } catch (error) {
     if (!(error instanceof SpecError)) throw error;
     throw ApplicationFailure.nonRetryable(error.message, INVALID_INPUT_FAILURE);

@@ -8,7 +8,7 @@ import { type JobState, startsNoMore, takeBack } from './job-state.js';
 import type { OutcomeLog } from './outcome-log.js';
 import type { Row, RowSource } from './row-source.js';
 
-const { rowOf, lastOutcome } = proxyActivities<ControlActivities>({
+const { rowOf, isKept, lastOutcome } = proxyActivities<ControlActivities>({
   startToCloseTimeout: '1 minute',
   retry: { maximumInterval: '10 seconds' },
 });
@@ -18,6 +18,9 @@ export const OVER = 'the job is ending: its outcomes are being written';
 const MAX_SKIPPED = 1000;
 /** Rows that may wait for being started again. */
 const MAX_QUEUED = 1000;
+
+/** Of a row that the job does not start: whether it has an outcome. */
+type Kept = 'ended' | 'pending';
 
 /** What operators ask of single items. Items are known by ID to operators and to the store, by row to the job. */
 export class ItemControl {
@@ -55,6 +58,8 @@ export class ItemControl {
 
   cancel(itemId: string): Promise<ControlAnswer> {
     return this.#inTurn(itemId, async (row) => {
+      const kept = this.#job.kept && (await this.#kept(row));
+      if (kept === 'pending') return refused(`${named(itemId)} is not run by this job`, '/item_id');
       if (this.#items.has(row.row_index)) {
         await this.#items.cancelItem(row);
         return { accepted: true };
@@ -69,7 +74,8 @@ export class ItemControl {
         this.#onSkipped(row);
         return { accepted: true };
       }
-      if (this.#hasEnded(row)) return refused(`${named(itemId)} has ended already`, '/item_id');
+      if (this.#hasEnded(row, kept))
+        return refused(`${named(itemId)} has ended already`, '/item_id');
       const { skipped } = this.#job;
       if (skipped.length >= MAX_SKIPPED) {
         return refused(`${MAX_SKIPPED} rows are cancelled ahead of their start: no more are taken`);
@@ -82,7 +88,9 @@ export class ItemControl {
 
   retry(itemId: string): Promise<ControlAnswer> {
     return this.#inTurn(itemId, async (row) => {
-      const refusal = this.#noRetry(row);
+      const kept = this.#job.kept && (await this.#kept(row));
+      if (kept === 'pending') return refused(`${named(itemId)} is not run by this job`, '/item_id');
+      const refusal = this.#noRetry(row, kept);
       if (refusal !== undefined) return refused(refusal, '/item_id');
       const { row_index } = row;
       const last = this.#log.find(row_index) ?? (await lastOutcome({ ...this.#ref, row_index }));
@@ -91,28 +99,36 @@ export class ItemControl {
       // Nothing else changes a row that has ended, but the job itself may have come to its end.
       const tooLate = this.#over ? OVER : startsNoMore(this.#job);
       if (tooLate !== null) return refused(tooLate);
-      takeBack(this.#job, itemId, last.status);
+      takeBack(this.#job, itemId, last.status, 'kept' in last);
       this.#rows.putBack([row_index, (last.generation ?? 1) + 1, last.status], itemId);
       return { accepted: true };
     });
   }
 
-  #noRetry(row: Row): string | undefined {
+  #noRetry(row: Row, kept: Kept | undefined): string | undefined {
     const itemId = named(row.item_id);
     if (this.#items.has(row.row_index))
       return `${itemId} runs: cancel it first, or wait for its end`;
     if (this.#rows.queued(row.row_index)) return `${itemId} is to be started again already`;
-    if (!this.#hasEnded(row)) return `${itemId} has not been started yet`;
+    if (!this.#hasEnded(row, kept)) return `${itemId} has not been started yet`;
     if (this.#job.queue.length >= MAX_QUEUED) {
       return `${MAX_QUEUED} rows wait for being started again: no more are taken for now`;
     }
     return startsNoMore(this.#job) ?? undefined;
   }
 
-  /** Of a row that neither runs nor waits to be started again. */
-  #hasEnded({ row_index }: Row): boolean {
+  /** Of a row that neither runs nor waits to be started again. @param kept as {@link #kept} says. */
+  #hasEnded({ row_index }: Row, kept: Kept | undefined): boolean {
+    if (kept === 'ended') return true;
     if (this.#rows.isPassedOver(row_index)) return false;
     return row_index < this.#job.next_row || this.#job.skipped.includes(row_index);
+  }
+
+  /** What a row is kept as, if it is; to be asked first, since what runs changes meanwhile. */
+  async #kept({ row_index }: Row): Promise<Kept | undefined> {
+    const row = { ...this.#ref, row_index };
+    if (!(await isKept(row))) return undefined;
+    return (await lastOutcome(row)) === null ? 'pending' : 'ended';
   }
 
   #inTurn(itemId: string, ask: (row: Row) => Promise<ControlAnswer>): Promise<ControlAnswer> {

@@ -1,4 +1,4 @@
-import type { JobProgress, Pause } from '../job.js';
+import { type JobProgress, type Pause, ended } from '../job.js';
 import { workflowIdOf } from '../messages.js';
 import { spentText } from '../usage-text.js';
 import { spentOf } from './budget.js';
@@ -17,6 +17,9 @@ export function jobDetails(progress: JobProgress, namespace: string, encrypted =
     '',
     `${completed} completed, ${failed} failed, ${cancelled} cancelled, ${running} running, ${pending} pending`,
   ];
+  if (progress.kept !== undefined) {
+    lines.push('', `${ended(progress.kept)} of them with the outcome of an earlier job`);
+  }
   if (progress.rows_per_second !== null && progress.state === 'running') {
     const eta = progress.eta_seconds === null ? '' : `, ${duration(progress.eta_seconds)} to go`;
     lines.push('', `${progress.rows_per_second.toFixed(1)} rows per second${eta}`);

@@ -6,6 +6,7 @@ import {
   type JobProgress,
   type JobSettings,
   type JobSummary,
+  type KeptRows,
   type Outcome,
   type Pause,
   type Usage,
@@ -43,6 +44,8 @@ export interface JobState {
   /** The next row to start. */
   next_row: number;
   counts: Counts;
+  /** Rows that are not started, where there are such; they are in the counts. */
+  kept?: KeptRows;
   /** Items that have started and not settled. */
   in_flight: ItemInFlight[];
   /** Rows to be started before the next one. */
@@ -144,10 +147,18 @@ function countTold(state: JobState, { usage = [] }: Outcome): void {
   };
 }
 
-/** Counts an item that has ended as pending again. */
-export function takeBack(state: JobState, item_id: string, was: Outcome['status']): void {
+/** Counts an item that has ended as pending again. @param kept whether that was in an earlier job. */
+export function takeBack(
+  state: JobState,
+  item_id: string,
+  was: Outcome['status'],
+  kept: boolean,
+): void {
   const { counts, failures } = state;
   state.counts = { ...counts, [was]: counts[was] - 1 };
+  if (kept && state.kept !== undefined) {
+    state.kept = { ...state.kept, [was]: state.kept[was] - 1 };
+  }
   state.failures = failures.filter((failure) => failure.item_id !== item_id);
 }
 
@@ -199,6 +210,7 @@ export function progressOf(
 ): JobProgress {
   const { total, counts, settings } = state;
   const left = total - ended(counts);
+  const toRun = left - (state.kept?.pending ?? 0);
   const rate = rateOf(state);
   return {
     job_id: jobId,
@@ -211,12 +223,13 @@ export function progressOf(
     paused,
     waiting_for: waitsFor.length === 0 ? null : waitsFor.join(', '),
     rows_per_second: rate,
-    eta_seconds: rate !== null && rate > 0 ? left / rate : null,
+    eta_seconds: rate !== null && rate > 0 ? toRun / rate : null,
     stop_reason: state.stop_reason ?? budgetSpent(state),
     halt_reason: state.halt_reason,
     budget: settings.budget ?? null,
     deadline: settings.deadline ?? null,
     last_failures: state.failures,
+    ...(state.kept !== undefined && { kept: state.kept }),
     usage: state.usage,
     output_csv_path: settings.output_csv_path,
     started_at: state.started_at,
@@ -243,6 +256,7 @@ export function summaryOf(jobId: string, state: JobState, verdict: Verdict, now:
     stop_reason: state.stop_reason,
     halt_reason: state.halt_reason,
     failures: state.failures,
+    ...(state.kept !== undefined && { kept: state.kept }),
     usage: state.usage,
     started_at: state.started_at,
     ended_at: now.toISOString(),

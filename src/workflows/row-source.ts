@@ -1,10 +1,10 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { ControlActivities, JobRef, ListedItem } from '../activities/contract.js';
-import { sound } from './activity-results.js';
+import { isRecord, sound } from './activity-results.js';
 import type { JobState, QueuedRow } from './job-state.js';
 import { KeyedLimits } from './keyed-limits.js';
 
-const { listItems, itemIds } = proxyActivities<ControlActivities>({
+const { listItems, listItemsToStart, itemIds } = proxyActivities<ControlActivities>({
   startToCloseTimeout: '1 minute',
   retry: { maximumInterval: '10 seconds' },
 });
@@ -34,8 +34,10 @@ export class RowSource {
   readonly #state: JobState;
   readonly #onChange: () => void;
   readonly #limits: KeyedLimits | undefined;
-  /** From `next_row` on. */
-  #coming: ListedItem[] = [];
+  /** The next rows of the input. */
+  #coming: [row_index: number, item: ListedItem][] = [];
+  /** The row from which to fetch more. */
+  #fetchFrom: number;
   #fetching = false;
   /** Those to be started again, and those passed over. */
   readonly #known = new Map<number, ListedItem>();
@@ -49,6 +51,7 @@ export class RowSource {
     this.#job = job;
     this.#state = state;
     this.#onChange = onChange;
+    this.#fetchFrom = state.next_row;
     const { keyed_limits } = state.settings;
     const rows = state.queue.map(([row]) => row);
     if (keyed_limits !== undefined) {
@@ -60,8 +63,9 @@ export class RowSource {
   }
 
   get exhausted(): boolean {
-    const { next_row, total, queue } = this.#state;
-    return next_row >= total && queue.length === 0 && this.#passedOver.length === 0;
+    const { total, queue } = this.#state;
+    const unread = this.#fetchFrom < total || this.#coming.length > 0;
+    return !unread && queue.length === 0 && this.#passedOver.length === 0;
   }
 
   /** What keeps rows from starting, for people. */
@@ -143,15 +147,15 @@ export class RowSource {
   #nextOfInput(): Row | undefined {
     for (;;) {
       if (this.#coming.length < PAGE / 2) void this.#fetch();
-      const [item] = this.#coming;
-      if (item === undefined) return undefined;
-      const row = this.#state.next_row;
+      const [next] = this.#coming;
+      if (next === undefined) return undefined;
+      const [row, item] = next;
       const { skipped } = this.#state;
       const isSkipped = skipped.includes(row);
       const admitted = isSkipped || this.#admits(item);
       if (!admitted && this.#passedOver.length >= LOOK_AHEAD) return undefined;
       this.#coming.shift();
-      this.#state.next_row += 1;
+      this.#state.next_row = row + 1;
       if (isSkipped) {
         this.#state.skipped = skipped.filter((other) => other !== row);
         this.#onChange();
@@ -183,11 +187,25 @@ export class RowSource {
 
   async #fetch(): Promise<void> {
     const { job_id, store_id } = this.#job;
-    const from = this.#state.next_row + this.#coming.length;
+    const from = this.#fetchFrom;
     if (this.#fetching || from >= this.#state.total) return;
     this.#fetching = true;
     const page = { job_id, store_id, from, count: PAGE };
-    this.#coming.push(...(await sound('listItems', () => listItems(page), areListed)));
+    if (this.#state.kept === undefined) {
+      const items = await sound('listItems', () => listItems(page), areListed);
+      for (const [n, item] of items.entries()) this.#coming.push([from + n, item]);
+      this.#fetchFrom += items.length;
+    } else {
+      const { items, next } = await sound(
+        'listItemsToStart',
+        () => listItemsToStart(page),
+        areToStart,
+      );
+      this.#coming.push(...items);
+      this.#fetchFrom = next;
+      // What was passed over need not be looked at again by the run that continues this one.
+      if (this.#coming.length === 0) this.#state.next_row = next;
+    }
     this.#fetching = false;
     this.#onChange();
   }
@@ -214,10 +232,20 @@ export class RowSource {
 }
 
 function areListed(found: unknown): found is ListedItem[] {
-  const isText = (value: unknown) => typeof value === 'string';
-  const isListed = (item: unknown) =>
-    isText(item) || (Array.isArray(item) && item.length > 0 && item.every(isText));
   return Array.isArray(found) && found.length > 0 && found.every(isListed);
+}
+
+function areToStart(found: unknown): boolean {
+  if (!isRecord(found)) return false;
+  const { items, next } = found;
+  const isNumbered = (item: unknown) =>
+    Array.isArray(item) && Number.isSafeInteger(item[0]) && isListed(item[1]);
+  return Number.isSafeInteger(next) && Array.isArray(items) && items.every(isNumbered);
+}
+
+function isListed(item: unknown): boolean {
+  const isText = (value: unknown) => typeof value === 'string';
+  return isText(item) || (Array.isArray(item) && item.length > 0 && item.every(isText));
 }
 
 function keysOf(item: ListedItem): string[] {

@@ -4,6 +4,7 @@
  * Arguments: the store, the input, `file` or `store` for where workers find it.
  */
 import { createReadStream } from 'node:fs';
+import { Client, Connection } from '@temporalio/client';
 import { snapshotInput } from '../../src/activities/open-input.js';
 import type { JobSpec, RowOutcome } from '../../src/job.js';
 import { exportRows, outputText } from '../../src/output/export.js';
@@ -15,7 +16,8 @@ const BATCH = 64;
 const RESULT = 'r'.repeat(1000);
 
 const [location, csv_path, where] = process.argv.slice(2) as [string, string, 'file' | 'store'];
-const stored = new JobStore(openStore(location)).job('large');
+const store = new JobStore(openStore(location));
+const stored = store.job('large');
 const output_csv_path = `${csv_path}.out.csv`;
 const spec: JobSpec = {
   csv_path,
@@ -27,7 +29,8 @@ const spec: JobSpec = {
     input_key: await stored.saveInput(createReadStream(csv_path), '.csv'),
   }),
 };
-const record = await snapshotInput(stored, spec);
+const client = new Client({ connection: Connection.lazy() });
+const record = await snapshotInput({ client, store }, 'large', spec);
 const { total } = record;
 for (let batch = 0; batch * BATCH < total; batch += 1) {
   const rows = Array.from({ length: Math.min(BATCH, total - batch * BATCH) }, (_, n) => n);
