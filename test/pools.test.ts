@@ -41,6 +41,13 @@ const joined = (name: string, count: number) =>
     return jobs.length === count;
   });
 
+/** Waits until a job that could use ten slots knows how many it may. */
+const granted = (job: JobHandle, name: string, slots: number) =>
+  until(`${job.jobId} knows of its ${slots} slots`, async () => {
+    const { waiting_for } = await job.status();
+    return waiting_for === `pool ${name} (${slots} of 10 slots granted)`;
+  });
+
 async function runningIds(job: JobHandle): Promise<string[]> {
   const ids: string[] = [];
   for await (const { item_id } of job.items('running')) ids.push(item_id);
@@ -83,10 +90,9 @@ describe('a pool', { concurrency: 4 }, () => {
     const a = await external('shared-a', 'shared', 4);
     await run(a, 4);
     const b = await external('shared-b', 'shared', 4);
-    await until('it waits', async () => {
-      const { waiting_for, running } = await b.status();
-      return running === 0 && waiting_for === 'pool shared (0 of 10 slots granted)';
-    });
+    await granted(b, 'shared', 0);
+    assert.equal((await b.status()).running, 0);
+    await granted(a, 'shared', 2);
     const shown = await cli(['status', 'shared-b'], { env: site.processEnv });
     assert.match(shown.stdout, /waiting +for pool shared \(0 of 10 slots granted\)/);
     await endOne(a);
@@ -165,7 +171,7 @@ describe('a pool', { concurrency: 4 }, () => {
     const a = await external('again-a', 'again', 4);
     await run(a, 4);
     const b = await external('again-b', 'again', 4);
-    await joined('again', 2);
+    await granted(a, 'again', 2);
     await endOne(a);
     await run(b, 1);
     await pool('again').terminate('by hand');
@@ -181,7 +187,8 @@ describe('a pool', { concurrency: 4 }, () => {
     const a = await external('size-a', 'sizes', 4);
     await run(a, 4);
     const b = await external('size-b', 'sizes', 2);
-    await until('it is smaller', async () => (await view('sizes')).size === 2);
+    await granted(a, 'sizes', 1);
+    assert.equal((await view('sizes')).size, 2);
     for (let n = 0; n < 3; n += 1) await endOne(a);
     await run(a, 1);
     await run(b, 1);
