@@ -20,7 +20,6 @@ import {
   WorkflowFailedError,
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
-  WorkflowUpdateRPCTimeoutOrCancelledError,
   isGrpcServiceError,
 } from '@temporalio/client';
 import {
@@ -33,6 +32,7 @@ import {
   runningItem,
   sourceIds,
 } from './client/job-items.js';
+import { askJob } from './client/ask-job.js';
 import { JobNotFound, type JobStatus, jobStatus } from './client/job-status.js';
 import { reportTo } from './client/report-to.js';
 import { type Projection, projection } from './client/projection.js';
@@ -65,7 +65,6 @@ import {
 import {
   INVALID_INPUT_FAILURE,
   JOB_WORKFLOW,
-  REQUEST_REFUSED_FAILURE,
   SUMMARY_MEMO,
   cancelItemUpdate,
   heartbeatSignal,
@@ -93,6 +92,7 @@ import { type JobRecord, JobStore, type RunLog, type StoredJob } from './store/j
 import { openStore } from './store/open-store.js';
 import { lastOutcome } from './store/outcome-index.js';
 
+export { ControlRefused, JobUnattended } from './client/ask-job.js';
 export type * from './job.js';
 export type { OwnActivityInput } from './activities/contract.js';
 export type { ExternalTask, ItemResult, ItemSummary } from './client/job-items.js';
@@ -138,16 +138,6 @@ export class ServerUnreachable extends Error {
 /** The job was refused when it opened its input; nothing was started. */
 export class JobRefused extends Error {
   override name = 'JobRefused';
-}
-
-/** What was asked of a job is not granted, and nothing was changed. */
-export class ControlRefused extends Error {
-  override name = 'ControlRefused';
-}
-
-/** The job runs, and no worker has taken in time what was asked of it. */
-export class JobUnattended extends Error {
-  override name = 'JobUnattended';
 }
 
 /** The job was terminated, and so has no summary. */
@@ -461,7 +451,6 @@ function settled(message: string): ReportAnswer {
 }
 
 const WATCH_INTERVAL_MS = 1000;
-const CONTROL_TIMEOUT_MS = 30_000;
 const LIST_CONCURRENCY = 16;
 
 /** One job. */
@@ -571,7 +560,7 @@ export class JobHandle {
   /**
    * Changes settings of the job while it runs. Rows that run are not touched: a lower concurrency is
    * reached as they end.
-   * @throws {ControlRefused}; {@link JobUnattended}; `WorkflowNotFoundError` where the job has ended.
+   * @throws {ControlRefused}; `JobUnattended`; `WorkflowNotFoundError` where the job has ended.
    */
   async set(change: SettingsChange): Promise<void> {
     await this.#ask(setUpdate, change);
@@ -595,7 +584,7 @@ export class JobHandle {
   /**
    * Has one item that has ended started once more, whatever its outcome was: as a workflow of its own, whose
    * ID has the generation behind the item's. The row is pending until then, and its last generation is what
-   * the output has. @throws as {@link set}; {@link ControlRefused} also where the item runs.
+   * the output has. @throws as {@link set}; `ControlRefused` also where the item runs.
    */
   async retryItem(itemId: string): Promise<void> {
     await this.#ask(retryItemUpdate, { item_id: itemId });
@@ -710,28 +699,8 @@ export class JobHandle {
     return externalTask(this.#client, this.jobId, itemId);
   }
 
-  async #ask(
-    update: UpdateDefinition<ControlAnswer, [unknown]>,
-    message: object = {},
-  ): Promise<void> {
-    let answer: ControlAnswer;
-    try {
-      answer = await this.#client.withDeadline(Date.now() + CONTROL_TIMEOUT_MS, () =>
-        this.#handle().executeUpdate(update, { args: [message] }),
-      );
-    } catch (error) {
-      const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
-      if (cause instanceof ApplicationFailure && cause.type === REQUEST_REFUSED_FAILURE) {
-        throw new ControlRefused(cause.message);
-      }
-      if (!(error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)) throw error;
-      throw new JobUnattended(
-        `no worker has answered for job ${this.jobId} within ${CONTROL_TIMEOUT_MS / 1000} s, and nothing was changed. To start one: agent-jobs worker`,
-      );
-    }
-    answer = decoded(`the answer of job ${this.jobId}`, answer);
-    if (answer.accepted) return;
-    throw new ControlRefused(answer.errors.map(({ message }) => message).join('; '));
+  #ask(update: UpdateDefinition<ControlAnswer, [unknown]>, message: object = {}): Promise<void> {
+    return askJob(this.#client, this.jobId, update, message);
   }
 
   #handle() {

@@ -28,6 +28,7 @@ export const payloadConverter: PayloadConverter = {
   },
 };
 
-function text(bytes: Uint8Array | null | undefined): string {
-  return new TextDecoder().decode(bytes ?? new Uint8Array());
+/** Bytes that are empty may come as an empty array of another kind. */
+function text(bytes: Iterable<number> | null | undefined): string {
+  return new TextDecoder().decode(Uint8Array.from(bytes ?? []));
 }

@@ -54,6 +54,8 @@ const UNKNOWN: Payload = {
   metadata: { encoding: Buffer.from('binary/unknown') },
   data: Buffer.from('?'),
 };
+/** The server hands its encoding on as an array that is none of bytes. */
+const NAMELESS: Payload = { metadata: { encoding: Buffer.alloc(0) }, data: Buffer.from('?') };
 const handleOf = (workflowId: string) => site.client.workflow.getHandle(workflowId);
 
 /** Workflows of a task queue whose activities nobody serves but the test. */
@@ -269,18 +271,15 @@ test('more updates at once than the server takes in flight are all answered', as
     max_concurrency: 1,
   });
   await until('the item', async () => (await job.status()).running === 1);
-  // More than the 10 that may be in flight, and after the first that many again: the job has gone on by then.
+  // More than the 10 that may be in flight, and then more than one run of the job is given.
   const atOnce = 15;
   for (const runs of [1, 2]) {
-    const described = async () => (await handleOf(job.jobId).describe()).runId;
-    const first = await described();
     const asked = Array.from({ length: atOnce }, (_, n) => job.set({ max_concurrency: runs + n }));
     const answers = await Promise.allSettled(asked);
     assert.deepEqual(
       answers.filter(({ status }) => status === 'rejected'),
       [],
     );
-    if (runs === 1 && !LONG) await until('the next run', async () => (await described()) !== first);
   }
   await job.set({ max_concurrency: 77 });
   assert.equal((await job.status()).max_concurrency, 77);
@@ -295,7 +294,12 @@ test('arguments of queries and updates that cannot be decoded, or are absurd, we
   });
   await until('the item', async () => (await job.status()).running === 1);
   const item = itemWorkflowId(job.jobId, 'a');
-  for (const payload of [UNKNOWN, json('{"a":'), json('['.repeat(50_000) + ']'.repeat(50_000))]) {
+  for (const payload of [
+    UNKNOWN,
+    NAMELESS,
+    json('{"a":'),
+    json('['.repeat(50_000) + ']'.repeat(50_000)),
+  ]) {
     for (const [workflowId, queryType] of [
       [job.jobId, progressQuery.name],
       [item, itemQuery.name],

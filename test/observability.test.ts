@@ -21,7 +21,7 @@ let address: string;
 let worker: RunningCli;
 /** Its rows: two good ones, and one of each other kind. */
 let claudes: JobHandle;
-const TASKS = ['good', 'good', 'mends', 'limited', 'silent'];
+const TASKS = ['good', 'good', 'mends', 'unknown', 'silent'];
 
 before(async () => {
   site = await Site.open();
@@ -64,7 +64,7 @@ test('rows, agents, reports and spend are counted, each once', async () => {
   assert.deepEqual(
     {
       completed: ended('completed'),
-      limited: ended('failed', 'agent_error', 'rate_limited'),
+      unknown: ended('failed', 'agent_error', 'login'),
       silent: ended('failed', 'no_report'),
       all: of('rows_ended_total', {}),
       in_flight: of('agents_in_flight', {}),
@@ -79,7 +79,7 @@ test('rows, agents, reports and spend are counted, each once', async () => {
       usd: of('agent_cost_usd_sum', {}),
     },
     {
-      ...{ completed: 3, limited: 1, silent: 1, all: 5, in_flight: 0, runs: 5, exited: 5 },
+      ...{ completed: 3, unknown: 1, silent: 1, all: 5, in_flight: 0, runs: 5, exited: 5 },
       ...{ reports: 3, invalid: 1, unreadable: 1 },
       ...{ input: 55, cached: 25, output: 35, usd: 1.25 },
     },

@@ -34,7 +34,8 @@ export async function earlierJob(
  * @param jobId of the new job. @throws {SpecError}
  */
 export function rerunSpec(given: RerunSpec, earlier: JobRecord, jobId: string): JobSpec {
-  const { overwrite: _, reuse: __, ...taken } = earlier.spec;
+  // What was meant for the first job alone.
+  const { overwrite: _, reuse: __, deadline: ___, sample: ____, ...taken } = earlier.spec;
   const changes = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined),
   );

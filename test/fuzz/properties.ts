@@ -136,7 +136,8 @@ const itemIds = fc.property(fc.array(fc.oneof(nasty, json), { maxLength: 30 }), 
     const workflowId = itemWorkflowId('j'.repeat(128), id, 1000);
     assert.ok(id.isWellFormed() && !id.includes('\0') && id !== '');
     assert.ok(Buffer.byteLength(workflowId) <= 1000);
-    assert.deepEqual(itemOf(workflowId), { item_id: id, generation: 1000 });
+    const key = encodeURIComponent(id);
+    assert.deepEqual(itemOf(workflowId), { key, item_id: id, generation: 1000 });
   }
 });
 

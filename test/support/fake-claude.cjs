@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Stands in for Claude Code: does what a word of its prompt says, and prints events as the real one does.
-// good, mends (after two reports that are refused), limited (by its model's service), silent
+// good, mends (after two reports that are refused), unknown (to its model's service), silent
 if (process.argv.includes('--version')) {
   console.log('2.1.300 (Claude Code)');
   process.exit();
@@ -27,8 +27,8 @@ async function work(task) {
   if (task === 'good' || task === 'mends') await report('{"result":"good"}');
   print({
     type: 'result',
-    is_error: task === 'limited',
-    result: task === 'limited' ? '429 too many requests' : 'Done.',
+    is_error: task === 'unknown',
+    result: task === 'unknown' ? '401 unauthorized' : 'Done.',
     usage: {
       input_tokens: 10,
       cache_read_input_tokens: 5,
@@ -37,7 +37,7 @@ async function work(task) {
     },
     total_cost_usd: 0.25,
   });
-  if (task === 'limited') process.exitCode = 1;
+  if (task === 'unknown') process.exitCode = 1;
 }
 
 let prompt = '';

@@ -1,0 +1,92 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  ApplicationFailure,
+  type Client,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+  isGrpcServiceError,
+} from '@temporalio/client';
+import type { UpdateDefinition } from '@temporalio/common';
+import type { ControlAnswer } from '../job.js';
+import { REQUEST_REFUSED_FAILURE } from '../messages.js';
+import { decoded } from './decoded.js';
+
+/** What was asked of a job is not granted, and nothing was changed. */
+export class ControlRefused extends Error {
+  override name = 'ControlRefused';
+}
+
+/** The job runs, and no worker has taken in time what was asked of it. */
+export class JobUnattended extends Error {
+  override name = 'JobUnattended';
+}
+
+const TIMEOUT_MS = 30_000;
+const FIRST_BACKOFF_MS = 50;
+const MAX_BACKOFF_MS = 1000;
+
+/**
+ * gRPC codes of a server that has not passed the request on, and may the next time: the job is just
+ * continuing as new, or is asked for more at once, or in one of its runs, than the server takes.
+ */
+const NOT_NOW = new Set([
+  8, // RESOURCE_EXHAUSTED
+  9, // FAILED_PRECONDITION
+  10, // ABORTED
+  14, // UNAVAILABLE
+]);
+
+/**
+ * Asks something of a job, and returns once it is granted.
+ * @throws {ControlRefused}; {@link JobUnattended}; `WorkflowNotFoundError` where the job has ended.
+ */
+export async function askJob(
+  client: Client,
+  jobId: string,
+  update: UpdateDefinition<ControlAnswer, [unknown]>,
+  message: object,
+): Promise<void> {
+  const given = await answerOf(client, jobId, update, message);
+  const answer = decoded<ControlAnswer>(`the answer of job ${jobId}`, given);
+  if (answer.accepted) return;
+  throw new ControlRefused(answer.errors.map(({ message }) => message).join('; '));
+}
+
+async function answerOf(
+  client: Client,
+  jobId: string,
+  update: UpdateDefinition<ControlAnswer, [unknown]>,
+  message: object,
+): Promise<ControlAnswer> {
+  const deadline = Date.now() + TIMEOUT_MS;
+  // One request, however often it is sent.
+  const updateId = randomUUID();
+  const handle = client.workflow.getHandle(jobId);
+  for (let backoffMs = FIRST_BACKOFF_MS; ; backoffMs = Math.min(2 * backoffMs, MAX_BACKOFF_MS)) {
+    try {
+      return await client.withDeadline(deadline, () =>
+        handle.executeUpdate(update, { args: [message], updateId }),
+      );
+    } catch (error) {
+      if (!isNotNow(error) || Date.now() + backoffMs > deadline) throw asControlError(error, jobId);
+    }
+    await delay(backoffMs);
+  }
+}
+
+function isNotNow(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return isGrpcServiceError(cause) && NOT_NOW.has(cause.code);
+}
+
+function asControlError(error: unknown, jobId: string): unknown {
+  const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
+  if (cause instanceof ApplicationFailure && cause.type === REQUEST_REFUSED_FAILURE) {
+    return new ControlRefused(cause.message);
+  }
+  if (!(error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)) return error;
+  return new JobUnattended(
+    `no worker has answered for job ${jobId} within ${TIMEOUT_MS / 1000} s, and nothing was changed. To start one: agent-jobs worker`,
+  );
+}
