@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { stringify } from 'csv-stringify/sync';
 import type { FailureClass, JobSpec, Json, Preset } from '../../src/job.js';
-import { Site } from '../support/site.js';
+import { Site, until } from '../support/site.js';
 import { type Mocked, mockedPrograms } from './mocked.js';
 
 let site: Site;
@@ -33,29 +33,35 @@ interface OutputRow {
 }
 
 let jobs = 0;
-/** Runs a job with a row for each directive to the model. */
-async function run(
+/** Starts a job with a row for each directive to the model. */
+async function start(
   preset: Preset,
   directives: Record<string, string>,
   spec: Partial<JobSpec> = {},
 ) {
   const name = `${preset}-${(jobs += 1)}`;
   const rows = [['id', 'directive'], ...Object.entries(directives)];
+  const output = join(site.folder, `${name}.jsonl`);
   const job = await site.jobs.start({
     csv_path: await site.file(`${name}.csv`, stringify(rows)),
-    output_csv_path: join(site.folder, `${name}.jsonl`),
+    output_csv_path: output,
     id_column: 'id',
     instruction: 'MODEL {directive}',
     agent: { preset, workdir: site.folder },
     ...spec,
   });
+  return { job, output };
+}
+
+/** Runs a job to its end. */
+async function run(...asked: Parameters<typeof start>) {
+  const { job, output } = await start(...asked);
   const summary = await job.result().catch(() => job.status());
-  const text = await readFile(join(site.folder, `${name}.jsonl`), 'utf8');
-  const output = text
+  const rows = (await readFile(output, 'utf8'))
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as OutputRow);
-  return { summary, rows: Object.fromEntries(output.map((row) => [row.item_id, row])) };
+  return { summary, rows: Object.fromEntries(rows.map((row) => [row.item_id, row])) };
 }
 
 const LABELS: JobSpec['output_schema'] = {
@@ -113,8 +119,6 @@ for (const preset of ['codex', 'claude'] as const) {
         preset,
         {
           silent: 'silent',
-          limited: 'rate-limited',
-          quota: 'quota',
           unauthorized: 'unauthorized',
           refuse: 'refuse',
         },
@@ -130,12 +134,26 @@ for (const preset of ['codex', 'claude'] as const) {
       const refusal = preset === 'claude' ? ['refusal', 'agent_error:'] : ['', 'no_report:'];
       assert.deepEqual(told, {
         silent: ['', 'no_report:'],
-        limited: ['rate_limited', 'agent_error:'],
-        quota: ['quota', 'agent_error:'],
         unauthorized: ['login', 'agent_error:'],
         refuse: refusal,
       });
-      assert.match(rows['limited']!.last_error, /exited with code 1 \(rate_limited\): .*429/);
+    });
+
+    it('pauses the job at a rate limit and at a quota, and fails no row for it', async () => {
+      for (const [directive, told] of [
+        ['rate-limited', /^quota: .*\(rate_limited\): .*429/],
+        ['quota', /^quota: .*\(quota\): /],
+      ] as const) {
+        const { job } = await start(preset, { limited: directive });
+        const { reason } = await until(
+          `the job is paused: ${directive}`,
+          async () => (await job.status()).paused ?? undefined,
+        );
+        assert.match(reason, told);
+        await job.stop();
+        const { verdict, failed, pending } = await job.result();
+        assert.deepEqual([verdict, failed, pending], ['stopped', 0, 1]);
+      }
     });
 
     it('says that its model cannot be reached', async () => {
