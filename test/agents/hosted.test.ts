@@ -156,6 +156,42 @@ test("commands have their run's environment, and nothing of Temporal's", async (
   assert.doesNotMatch(seen, /TEMPORAL/);
 });
 
+test('what a command leaves behind ends with its run, whatever its model', async () => {
+  for (const [index, model] of ['mock-model', 'gpt-6.1-sol'].entries()) {
+    const pids = join(site.folder, `left-${index}.pids`);
+    const leave = `setsid sleep 600 >/dev/null 2>&1 & echo $! >>${pids}`;
+    const { rows } = await start(
+      { leaves: `${command(leave)} THEN report 1`, trivial: 'report 2' },
+      codex(...FREE, '-m', model),
+    );
+    for (const row of Object.values(await rows())) {
+      assert.equal(row.status, 'completed', row.last_error);
+    }
+    const left = await pidsIn(pids);
+    assert.equal(left.length, 1);
+    assert.ok(await isGone(left[0]!));
+  }
+});
+
+test('what the preset switches off comes back by an argument', async () => {
+  const chosen = () => codexLogged('shadow_selection_experiment');
+  const told = async (spec: Partial<JobSpec>) => {
+    const { rows } = await start({ a: `${command('sleep 3', 5000)} THEN report 1` }, spec);
+    assert.equal((await rows())['a']!.status, 'completed');
+  };
+  await told({});
+  // It would have been written by now.
+  assert.equal(await chosen(), false);
+  await told(codex('--enable', 'skill_search'));
+  await until('skills were chosen in another way, too', chosen);
+});
+
+test('a host lets go of a thread with its run', async () => {
+  await until('a thread is shut down', () =>
+    codexLogged('has no subscribers and is idle; shutting down'),
+  );
+});
+
 test('a host that is killed costs its runs an attempt, and the next ones have another', async () => {
   await started();
   const ids = Array.from({ length: 8 }, (_, n) => `r${n}`);
@@ -284,6 +320,13 @@ test('a host ends with a worker that is killed', async () => {
 async function noModelAsked(): Promise<void> {
   const { unanswered } = mocked.codexModel;
   await until('no model is asked any more', () => unanswered.size === 0, 3000);
+}
+
+/** Whether Codex has noted something in its log, which it writes every two seconds. */
+async function codexLogged(what: string): Promise<boolean> {
+  const names = (await readdir(mocked.codexHome)).filter((name) => name.startsWith('logs_'));
+  const logs = await Promise.all(names.map((name) => readFile(join(mocked.codexHome, name))));
+  return logs.some((log) => log.includes(what));
 }
 
 /** Processes of this command line. */

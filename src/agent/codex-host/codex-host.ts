@@ -20,8 +20,6 @@ import { RpcClosed, RpcPeer } from './rpc.js';
 
 /** Without a run, a host takes memory for nothing. */
 const IDLE_MS = 15_000;
-/** Codex keeps a thread that has ended for half an hour, with close to a megabyte. */
-const MAX_THREADS = 200;
 /** The variable that `codex exec` takes its key from, and `codex app-server` does not. */
 const KEY_VARIABLE = 'CODEX_API_KEY';
 const KEY_IN_MEMORY = ['-c', 'cli_auth_credentials_store="ephemeral"'];
@@ -42,7 +40,6 @@ export class CodexHost implements Host {
   readonly #runs = new Set<HostedRun>();
   /** What its agents may do beside reading, where that is settled for all folders. */
   #sandboxPolicy: SandboxPolicy | undefined;
-  #threads = 0;
   /** Runs that are being begun. */
   #beginning = 0;
   #idle: NodeJS.Timeout | undefined;
@@ -109,7 +106,7 @@ export class CodexHost implements Host {
 
   /** Whether it takes another run. */
   get open(): boolean {
-    return this.#ending === undefined && this.#threads < MAX_THREADS;
+    return this.#ending === undefined;
   }
 
   /**
@@ -118,7 +115,6 @@ export class CodexHost implements Host {
    *   of the run has begun.
    */
   async begin(thread: ThreadStartParams, task: HostedTask): Promise<HostedRun> {
-    this.#threads += 1;
     this.#beginning += 1;
     clearTimeout(this.#idle);
     try {
@@ -197,7 +193,7 @@ export class CodexHost implements Host {
   #rest(): void {
     if (this.#runs.size + this.#beginning > 0 || this.#ending !== undefined) return;
     clearTimeout(this.#idle);
-    this.#idle = setTimeout(() => void this.end(), this.open ? IDLE_MS : 0);
+    this.#idle = setTimeout(() => void this.end(), IDLE_MS);
   }
 
   #notified(method: string, params: ReturnType<typeof object>): void {

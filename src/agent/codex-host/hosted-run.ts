@@ -16,6 +16,9 @@ export const ANSWER_MS = 60_000;
 /** The same for ending a run, which others wait for. */
 const END_MS = 30_000;
 
+/** What an agent does in the server alone: it starts no process. All else, also what is not known here, may. */
+const HARMLESS = ['userMessage', 'agentMessage', 'reasoning', 'plan', 'dynamicToolCall'];
+
 /** The server that a run is on. */
 export interface Host {
   ask(method: string, params: object, withinMs: number): Promise<unknown>;
@@ -49,6 +52,10 @@ export class HostedRun implements RunningAgent {
   readonly #begun: Promise<void>;
   #exit!: (exit: AgentExit) => void;
   #over = false;
+  /** Whether its turn has ended by itself. */
+  #completed = false;
+  /** Whether a process may have been started for it, by itself or by a thread of its own. */
+  #started = false;
   #usage: Event | undefined;
 
   constructor(host: Host, thread: string, task: HostedTask, sandboxPolicy?: SandboxPolicy) {
@@ -72,6 +79,7 @@ export class HostedRun implements RunningAgent {
     const thread = text(params['threadId']);
     if (method === 'turn/started') this.#turns.set(thread, text(object(params['turn'])['id']));
     if (method === 'turn/completed') this.#turns.set(thread, undefined);
+    this.#started ||= thread !== this.#thread || mayStart(method, params);
     // As in the events of `exec`, what threads of the agent's own do is not told.
     if (thread !== this.#thread) return;
     if (method === 'thread/tokenUsage/updated') {
@@ -81,6 +89,7 @@ export class HostedRun implements RunningAgent {
     if (event !== undefined) this.#emit(event);
     if (method !== 'turn/completed') return;
     const { status } = object(params['turn']);
+    this.#completed = true;
     this.#exit({ exit_code: status === 'completed' ? 0 : 1, signal: null });
   }
 
@@ -108,7 +117,7 @@ export class HostedRun implements RunningAgent {
   }
 
   async alive(): Promise<boolean> {
-    return !this.#over || marked(this.#task.mark).alive();
+    return !this.#over || (!this.#clean && (await marked(this.#task.mark).alive()));
   }
 
   lastLine(): string {
@@ -126,7 +135,15 @@ export class HostedRun implements RunningAgent {
     this.#host.release(this);
     this.#exit({ exit_code: null, signal: 'SIGINT' });
     // What its commands have left; where that cannot be told, the host has ended what it knows of.
-    await endProcesses(marked(this.#task.mark));
+    if (!this.#clean) await endProcesses(marked(this.#task.mark));
+  }
+
+  /**
+   * Whether there is nothing to look for, which would take a look at all processes of the machine. A turn
+   * that is cut off may start a command before it is told.
+   */
+  get #clean(): boolean {
+    return this.#completed && !this.#started;
   }
 
   async #begin(sandboxPolicy: SandboxPolicy | undefined): Promise<void> {
@@ -147,7 +164,9 @@ export class HostedRun implements RunningAgent {
     const threads = [...this.#turns.keys()];
     await Promise.all(
       threads.map(async (threadId) => {
-        await this.#askToEnd('thread/backgroundTerminals/clean', { threadId });
+        if (!this.#clean) {
+          await this.#askToEnd('thread/backgroundTerminals/clean', { threadId });
+        }
         await this.#askToEnd('thread/unsubscribe', { threadId });
       }),
     );
@@ -167,4 +186,9 @@ export class HostedRun implements RunningAgent {
     this.output.add(Buffer.from(`${line}\n`));
     this.#task.onLine(line);
   }
+}
+
+function mayStart(method: string, params: Event): boolean {
+  if (method === 'hook/started') return true;
+  return method === 'item/started' && !HARMLESS.includes(text(object(params['item']).type));
 }

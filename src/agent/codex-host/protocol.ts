@@ -48,6 +48,7 @@ export interface ToolCallResponse {
 /** What is of no use here, or is sent a piece at a time and again as a whole. */
 export const NOT_WANTED = [
   'thread/started',
+  'thread/closed',
   'item/agentMessage/delta',
   'item/plan/delta',
   'item/reasoning/summaryTextDelta',

@@ -13,9 +13,15 @@ const SETTINGS = [
   // A login shell for each agent, whose environment would spare its commands theirs: it costs more than all
   // else together.
   ...setting('features.shell_snapshot', false),
+  // An experiment of its makers, for each request: which skills another way of choosing would have found. It
+  // is logged, and the agent gets the same.
+  ...setting('features.skill_search', false),
   // It would wait for a model that cannot be reached until its time is over.
   ...setting('features.unbounded_connection_retries', false),
 ];
+
+/** A thread is let go of with its run. Otherwise it is kept for a minute, and close to a megabyte with it. */
+const HOST_SETTINGS = setting('thread_unload_delay_secs', 0);
 
 /** OpenAI's Codex: one `codex app-server` for a job, or `codex exec` for each row. */
 export const codex: AgentProgram = {
@@ -41,7 +47,7 @@ export const codex: AgentProgram = {
   hosting: {
     args: (own) => {
       const hosted = hostArguments(own);
-      return hosted && ['app-server', ...SETTINGS, ...hosted];
+      return hosted && ['app-server', ...SETTINGS, ...HOST_SETTINGS, ...hosted];
     },
     offered: hostingOffered,
   },
