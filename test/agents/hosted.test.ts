@@ -129,7 +129,6 @@ test('a run reports for itself alone', async () => {
 });
 
 test('a thread that says and calls nothing is ended, and no other', async () => {
-  await site.worker();
   const step = command('sleep 1', 5000);
   const { job, rows } = await start(
     { silent: 'hang', steps: `${Array(8).fill(step).join(' THEN ')} THEN report 1` },
