@@ -150,23 +150,20 @@ describe('jobs of the previous commit', { skip }, () => {
     await pinned.finish();
 
     // As docs/production.md has it.
-    const open = [];
-    for (const { jobId } of [moved.agents, moved.external]) {
-      open.push(...(await running(jobId)));
-      for (const query of [`WorkflowId = '${jobId}'`, `WorkflowId STARTS_WITH '${jobId}/'`]) {
-        execFileSync(
-          temporalCli(),
-          [
-            ...['workflow', 'update-options', '--yes', '--reason', 'upgrade'],
-            ...['--query', `ExecutionStatus = 'Running' AND ${query}`],
-            ...['--versioning-override-behavior', 'pinned'],
-            ...['--versioning-override-deployment-name', 'upgrade'],
-            ...['--versioning-override-build-id', 'B'],
-          ],
-          { env: site.processEnv, stdio: 'pipe' },
-        );
-      }
-    }
+    const ids = [moved.agents.jobId, moved.external.jobId];
+    const open = (await Promise.all(ids.map(running))).flat();
+    const ofJobs = ids.map((id) => `WorkflowId = '${id}' OR WorkflowId STARTS_WITH '${id}/'`);
+    execFileSync(
+      temporalCli(),
+      [
+        ...['workflow', 'update-options', '--yes', '--reason', 'upgrade'],
+        ...['--query', `ExecutionStatus = 'Running' AND (${ofJobs.join(' OR ')})`],
+        ...['--versioning-override-behavior', 'pinned'],
+        ...['--versioning-override-deployment-name', 'upgrade'],
+        ...['--versioning-override-build-id', 'B'],
+      ],
+      { env: site.processEnv, stdio: 'pipe' },
+    );
     workerA.signal('SIGTERM');
     assert.equal(await workerA.ended, 0, workerA.said);
     await replayed(site.client, open, moved.finish());
