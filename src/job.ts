@@ -485,6 +485,7 @@ export interface JobProgress extends Counts {
   deadline: string | null;
   /** Of the rows above, where some are not to be started. */
   kept?: KeptRows;
+  /** Empty while a rerun opens the job of which it takes the name. */
   output_csv_path: string;
   started_at: string;
 }

@@ -304,6 +304,24 @@ describe('a client without the keys', () => {
     await assert.rejects(jobs.job(job.jobId).result(), Undecodable);
   });
 
+  it('is shown that there are jobs, and what it lacks to read them', async () => {
+    const job = await site.jobs.start(await site.spec({ a: [['report', 1]] }));
+    await job.result();
+    const env = { ...site.processEnv, AGENT_JOBS_KEYS_FILE: '' };
+    const { code, stdout, stderr } = await cli(['list'], { env });
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, new RegExp(`^${job.jobId} +unreadable *$`, 'm'));
+    assert.match(
+      stderr,
+      /^\d+ unreadable: .* is encrypted with key "k1", which this process does/m,
+    );
+    const json = await cli(['list', '--json'], { env });
+    const found = JSON.parse(json.stdout) as { job_id: string; state: string }[];
+    assert.equal(found.find(({ job_id }) => job_id === job.jobId)?.state, 'unreadable');
+    const given = await cli(['list', '--keys-file', site.keysFile!], { env });
+    assert.match(given.stdout, new RegExp(`^${job.jobId} +succeeded `, 'm'));
+  });
+
   it('is refused with a key file that cannot be used', async () => {
     const env = { ...site.processEnv, AGENT_JOBS_KEYS_FILE: '/none/keys' };
     for (const command of [['worker'], ['status', 'any'], ['codec-server']]) {

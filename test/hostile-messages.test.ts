@@ -17,6 +17,7 @@ import {
   JOB_WORKFLOW,
   itemQuery,
   itemWorkflowId,
+  poolGrantSignal,
   progressQuery,
   reportSignal,
   reportUpdate,
@@ -126,7 +127,8 @@ test('a run that somebody completes by hand with anything fails its attempt, and
 
 test('what else somebody completes by hand is asked for again', async () => {
   const csv_path = await site.file('by-hand.csv', 'id\na\n');
-  const spec = { csv_path, instruction: 'x', agent: { external: true } } satisfies JobSpec;
+  const pool = { name: `by-hand-${randomUUID()}`, size: 1 };
+  const spec = { csv_path, instruction: 'x', agent: { external: true }, pool } satisfies JobSpec;
   await withoutActivities(async (taskQueue) => {
     const jobId = `by-hand-${randomUUID()}`;
     const job = await site.client.workflow.start(JOB_WORKFLOW, {
@@ -141,6 +143,10 @@ test('what else somebody completes by hand is asked for again', async () => {
       'openInput',
       json('{"store_id":"s","total":1,"search_attributes":false}'),
     );
+    await complete(jobId, 'askPool', json('{"run":1}'));
+    await complete(jobId, 'askPool', json(`"${randomUUID()}"`));
+    const grant = { pool: pool.name, number: 1, asked: 1, slots: 1 };
+    await handleOf(jobId).signal(poolGrantSignal, grant);
     await complete(jobId, 'listItems', UNKNOWN);
     await complete(jobId, 'listItems', json('["a"]'));
     const itemId = itemWorkflowId(jobId, 'a');

@@ -152,6 +152,26 @@ test('after wait_seconds the job goes on, and get_agent_job waits for its end', 
   assert.deepEqual([status, completed_items, next], ['completed', 2, undefined]);
 });
 
+test('why a job starts no more rows is told', async () => {
+  const rows = await rowsOf({
+    a: [
+      ['sleep', 500],
+      ['report', 1],
+    ],
+    b: [['report', 2]],
+  });
+  const call = { ...rows, max_concurrency: 1, wait_seconds: 0 };
+  const { job_id } = await mcp.call('spawn_agents_on_csv', call);
+  const job = site.jobs.job(job_id);
+  await until('it runs', async () => (await job.status().catch(() => undefined))?.running === 1);
+  await job.pause('deploying');
+  const paused = await mcp.call('get_agent_job', { job_id });
+  assert.deepEqual([paused.status, paused.waiting_for], ['running', 'paused: deploying']);
+  await job.resume();
+  const ended = await mcp.call('get_agent_job', { job_id, wait_seconds: 30 });
+  assert.deepEqual([ended.status, ended.waiting_for], ['completed', undefined]);
+});
+
 test('progress is told as rows end, and grows', async () => {
   const [first, second] = [join(site.folder, 'first'), join(site.folder, 'second')];
   const rows = await rowsOf({

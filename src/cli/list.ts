@@ -25,12 +25,19 @@ async function list(options: { json?: true }): Promise<void> {
       note('No jobs yet. To run one: agent-jobs run --help');
     } else {
       answer(table(['JOB', 'STATE', 'ROWS', 'DONE', 'FAILED', 'STARTED'], found.map(cells)));
+      const unreadable = found.filter(isUnreadable);
+      if (unreadable.length > 0) note(`${unreadable.length} unreadable: ${unreadable[0]!.error}`);
     }
   });
 }
 
+function isUnreadable({ state }: JobStatus): boolean {
+  return state === 'unreadable';
+}
+
 function cells(status: JobStatus): string[] {
   const { job_id, state, verdict, total, completed, failed, cancelled, started_at } = status;
+  if (isUnreadable(status)) return [job_id, state, '', '', '', ''];
   return [
     job_id,
     verdict ?? state,

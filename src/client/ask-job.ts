@@ -17,7 +17,7 @@ export class ControlRefused extends Error {
   override name = 'ControlRefused';
 }
 
-/** The job runs, and no worker has taken in time what was asked of it. */
+/** The job runs, and neither a worker nor the server has taken in time what was asked of it. */
 export class JobUnattended extends Error {
   override name = 'JobUnattended';
 }
@@ -69,24 +69,34 @@ async function answerOf(
         handle.executeUpdate(update, { args: [message], updateId }),
       );
     } catch (error) {
-      if (!isNotNow(error) || Date.now() + backoffMs > deadline) throw asControlError(error, jobId);
+      const over = Date.now() + backoffMs > deadline;
+      if (over || notNow(error) === undefined) throw asControlError(error, jobId);
     }
     await delay(backoffMs);
   }
 }
 
-function isNotNow(error: unknown): boolean {
+/** Why the server has not passed the request on, where it may the next time. */
+function notNow(error: unknown): string | undefined {
   const cause = error instanceof Error ? error.cause : undefined;
-  return isGrpcServiceError(cause) && NOT_NOW.has(cause.code);
+  return isGrpcServiceError(cause) && NOT_NOW.has(cause.code) ? cause.details : undefined;
 }
 
 function asControlError(error: unknown, jobId: string): unknown {
+  const within = `within ${TIMEOUT_MS / 1000} s, and nothing was changed`;
+  const why = notNow(error);
+  if (why !== undefined) {
+    return new JobUnattended(
+      `the server has not passed on what was asked of job ${jobId} (${why}) ${within}. Ask again later`,
+      { cause: error },
+    );
+  }
   const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
   if (cause instanceof ApplicationFailure && cause.type === REQUEST_REFUSED_FAILURE) {
     return new ControlRefused(cause.message);
   }
   if (!(error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)) return error;
   return new JobUnattended(
-    `no worker has answered for job ${jobId} within ${TIMEOUT_MS / 1000} s, and nothing was changed. To start one: agent-jobs worker`,
+    `no worker has answered for job ${jobId} ${within}. To start one: agent-jobs worker`,
   );
 }

@@ -28,9 +28,10 @@ export interface JobStatus extends Counts {
   job_id: string;
   /**
    * `opening` … `closed` as the running job tells; `unreachable` where it runs and no worker answers;
-   * `refused` where its input was; `terminated` where it has ended in another way than of its own.
+   * `refused` where its input was; `terminated` where it has ended in another way than of its own;
+   * `unreadable`, in a list of jobs alone, where its key is not here: all else is unknown.
    */
-  state: JobProgress['state'] | 'unreachable' | 'terminated' | 'refused';
+  state: JobProgress['state'] | 'unreachable' | 'terminated' | 'refused' | 'unreadable';
   verdict: Verdict | null;
   total: number;
   pending: number;
@@ -149,6 +150,44 @@ function ofSummary(summary: JobSummary): JobStatus {
   };
 }
 
+/** What only the job itself would tell. */
+const UNKNOWN = {
+  rows_per_second: null,
+  eta_seconds: null,
+  stop_reason: null,
+  halt_reason: null,
+  max_concurrency: null,
+  paused: null,
+  budget: null,
+  deadline: null,
+  waiting_for: null,
+  stored_output: null,
+  output_error: null,
+  failures: [],
+  usage: null,
+};
+
+/** A job that is there, and of which no more can be read here. @param why for people. */
+export function unreadableStatus(job_id: string, why: string): JobStatus {
+  return {
+    ...UNKNOWN,
+    job_id,
+    state: 'unreadable',
+    verdict: null,
+    total: 0,
+    completed: 0,
+    failed: 0,
+    cancelled: 0,
+    pending: 0,
+    running: null,
+    output_csv_path: null,
+    error: why,
+    as_of: new Date().toISOString(),
+    started_at: null,
+    ended_at: null,
+  };
+}
+
 async function ofStore(
   client: Client,
   stored: StoredJob,
@@ -168,25 +207,13 @@ async function ofStore(
     ...(running
       ? { state: 'unreachable', verdict: null, error: await taskProblem(client, stored.jobId) }
       : await endWithoutSummary(handle)),
+    ...UNKNOWN,
     total,
     ...counts,
     pending: total - ended(counts),
     running: running ? null : 0,
-    rows_per_second: null,
-    eta_seconds: null,
-    stop_reason: null,
-    halt_reason: null,
-    max_concurrency: null,
-    paused: null,
-    budget: null,
-    deadline: null,
-    waiting_for: null,
     output_csv_path: record?.output_csv_path ?? null,
-    stored_output: null,
-    output_error: null,
-    failures: [],
     ...(record?.kept !== undefined && { kept: record.kept.rows }),
-    usage: null,
     as_of: last?.at ?? record?.created_at ?? new Date().toISOString(),
     started_at: description?.startTime.toISOString() ?? record?.created_at ?? null,
     ended_at: description?.closeTime?.toISOString() ?? null,

@@ -1,6 +1,7 @@
 /** A job as tools tell of it: the shape in which Codex's own tool answered. */
 import { z } from 'zod';
 import { hasEnded } from '../cli/job-report.js';
+import { pauseText } from '../cli/wording.js';
 import type { AgentJobs, JobStatus } from '../client.js';
 import type { JobStart } from './job-starts.js';
 
@@ -28,6 +29,12 @@ export const jobAnswerSchema = z.object({
     )
     .nullable()
     .describe('Some of the failed rows.'),
+  waiting_for: z
+    .string()
+    .optional()
+    .describe(
+      'Why no more rows are started just now; the job goes on by itself, unless it was paused by a person.',
+    ),
   next: z.string().optional().describe('What to do to follow a job that goes on.'),
 });
 
@@ -51,8 +58,14 @@ export async function jobAnswer(
     failed_items: status.failed,
     job_error: status.error ?? status.output_error ?? status.halt_reason ?? status.stop_reason,
     failed_item_errors: await failedItems(jobs, status),
+    ...waiting(status),
     ...(!hasEnded(status) && { next: [said, followHint(job_id)].filter(Boolean).join(' ') }),
   };
+}
+
+function waiting({ paused, waiting_for }: JobStatus): Pick<JobAnswer, 'waiting_for'> {
+  const why = paused === null ? waiting_for : pauseText(paused);
+  return why === null ? {} : { waiting_for: why };
 }
 
 /** Tells of a job whose start takes longer than the call may wait. */

@@ -281,7 +281,8 @@ function isOpened(opened: unknown): boolean {
 function firstSettings(spec: JobSpec | RerunSpec, jobId: string): JobSettings {
   if (!isRerun(spec)) return settingsOf(spec, jobId);
   const unknown = { csv_path: '/', instruction: '', agent: { external: true } } as const;
-  return settingsOf({ ...spec, ...unknown }, jobId);
+  const settings = settingsOf({ ...spec, ...unknown }, jobId);
+  return { ...settings, output_csv_path: spec.output_csv_path ?? '' };
 }
 
 /** @param before without what operators have set meanwhile, which holds. */

@@ -47,7 +47,8 @@ export function jobDetails(progress: JobProgress, namespace: string, encrypted =
       lines.push(`- [${escape(name)}](${link}) ${escape(why)}`);
     }
   }
-  lines.push('', `Output: ${escape(progress.output_csv_path)}`);
+  if (progress.output_csv_path !== '')
+    lines.push('', `Output: ${escape(progress.output_csv_path)}`);
   return lines.join('\n');
 }
 

@@ -2,12 +2,14 @@ import { CancellationScope, proxyActivities, setHandler } from '@temporalio/work
 import type { ControlActivities } from '../activities/contract.js';
 import { poolGrantSignal, poolWorkflowId } from '../messages.js';
 import { readGrant } from '../pool-message.js';
+import { sound } from './activity-results.js';
 import type { Gate } from './admission.js';
 import type { JobState } from './job-state.js';
 import { type PoolLease, askSent, newLease, nextAsk, take } from './pool-lease.js';
 
 const { askPool } = proxyActivities<ControlActivities>({
-  startToCloseTimeout: '30 seconds',
+  // One request; where the worker is lost that makes it, the job's rows wait for this.
+  startToCloseTimeout: '10 seconds',
   retry: { maximumInterval: '10 seconds' },
 });
 const { awaitEnd } = proxyActivities<ControlActivities>({
@@ -73,7 +75,12 @@ export class PoolGate implements Gate {
   async #ask(pool: PoolState, said: NonNullable<ReturnType<typeof nextAsk>>): Promise<void> {
     const { name, size } = this.#job.settings.pool!;
     this.#asking = true;
-    const runId = await askPool({ pool: name, ask: { job_id: this.#jobId, size, ...said } });
+    const ask = { job_id: this.#jobId, size, ...said };
+    const runId = await sound(
+      'askPool',
+      () => askPool({ pool: name, ask }),
+      (id) => typeof id === 'string' && id !== '',
+    );
     this.#asking = false;
     askSent(pool, said);
     if (pool.run_id === null) void this.#watch(pool, runId);

@@ -31,6 +31,7 @@ export interface JobAnswer {
   failed_items: number;
   job_error: string | null;
   failed_item_errors: { item_id: string; source_id: string | null; last_error: string }[] | null;
+  waiting_for?: string;
   next?: string;
 }
 
