@@ -3,14 +3,20 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { noopMetricMeter } from '@temporalio/common';
-import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import {
+  type ActivityInboundCallsInterceptor,
+  NativeConnection,
+  Runtime,
+  Worker,
+} from '@temporalio/worker';
 import { createControlActivities } from './activities/control.js';
+import { heartbeats } from './activities/heartbeats.js';
 import { OpenJobs } from './activities/open-jobs.js';
+import { refuseUndecodable } from './activities/refuse-undecodable.js';
 import { createAgentActivities } from './activities/run-agent.js';
 import { CodexHosts } from './agent/codex-host/codex-hosts.js';
 import { Guard } from './agent/guard.js';
 import { RunNotes } from './agent/leftovers.js';
-import { refuseUndecodable } from './activities/refuse-undecodable.js';
 import { dataConverterFor } from './data-converter.js';
 import type { Keys } from './encryption/keys.js';
 import type { ServerConnection } from './config.js';
@@ -140,7 +146,7 @@ async function workflowsPart(host: Host): Promise<Part> {
   const { traces, keys } = host.options;
   const bundle = traces === undefined ? WORKFLOW_BUNDLE : TRACED_BUNDLE;
   const worker = await Worker.create({
-    ...common(host),
+    ...common(host, [heartbeats]),
     taskQueue: host.options.taskQueue,
     workflowBundle: keys === undefined ? { codePath: bundle } : { code: await encrypting(bundle) },
     ...(traces !== undefined && { sinks: traces.sinks }),
@@ -186,11 +192,15 @@ async function agentsPart(host: Host, drained: AbortSignal): Promise<Part> {
   return { worker, close };
 }
 
-function common({ connection, options }: Host) {
+/** @param executing what is around each activity. */
+function common(
+  { connection, options }: Host,
+  executing: NonNullable<ActivityInboundCallsInterceptor['execute']>[] = [],
+) {
   const activity = [
     ...(options.traces === undefined ? [] : [options.traces.activity]),
     ...(options.logItems === true ? [nameItemInLog(options.keys !== undefined)] : []),
-    () => ({ inbound: { execute: refuseUndecodable } }),
+    ...[refuseUndecodable, ...executing].map((execute) => () => ({ inbound: { execute } })),
   ];
   return {
     connection,

@@ -5,7 +5,9 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { Worker } from '@temporalio/worker';
 import { AgentJobs, type JobSummary } from '../src/client.js';
+import { dataConverter } from '../src/data-converter.js';
 import { WORKER_SHUTDOWN_FAILURE, itemWorkflowId } from '../src/messages.js';
 import { LIGHT_AGENT, lightSpec, rowsOf } from './support/light-agent.js';
 import { isGroupGone } from './support/processes.js';
@@ -58,6 +60,45 @@ async function assertAllCompleted(summary: JobSummary, count: number): Promise<v
 }
 
 describe('workers that go and come', { concurrency: true }, () => {
+  it('what a worker was doing for a job when it was lost is soon done by another', async () => {
+    const { env, jobs } = await place('lost-activity');
+    const taskQueue = env.AGENT_JOBS_TASK_QUEUE;
+    const first = await site.worker({ taskQueue });
+    const external = { agent: { external: true } } as const;
+    const spec = await lightSpec(
+      site,
+      rowsOf(2, () => ''),
+      external,
+    );
+    const job = await jobs.start(spec);
+    await until('its rows run', async () => (await job.status()).running === 2);
+    first.shutdown();
+    await first.done;
+    const workflows = await Worker.create({
+      connection: site.env.nativeConnection,
+      taskQueue,
+      workflowBundle: { codePath: join(ROOT, 'dist/workflow-bundle.js') },
+      dataConverter,
+    });
+    const report = async (item_id: string, result: number) =>
+      assert.ok((await jobs.report({ job_id: job.jobId, item_id, result })).accepted);
+    await workflows.runUntil(async () => {
+      await report('r000', 0);
+      const { activityType } = await site.client.withDeadline(Date.now() + 30_000, () =>
+        site.client.workflowService.pollActivityTaskQueue({
+          namespace: 'default',
+          taskQueue: { name: taskQueue },
+          identity: 'to be lost',
+        }),
+      );
+      assert.equal(activityType?.name, 'appendOutcomes');
+    });
+    await site.worker({ taskQueue });
+    await report('r001', 1);
+    await until('it has ended', async () => (await job.status()).state === 'closed', 45_000);
+    await assertAllCompleted(await job.result(), 2);
+  });
+
   it('a worker that is killed takes its agents along, and the next one does their rows', async () => {
     const { env, jobs, starts, folder } = await place('killed');
     const args = ['--concurrency', '6'];

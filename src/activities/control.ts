@@ -19,7 +19,6 @@ import { InvalidInput, snapshotInput } from './open-input.js';
 import type { OpenJob, OpenJobs } from './open-jobs.js';
 import { createPoolActivities } from './pools.js';
 
-const HEARTBEAT_MS = 5000;
 /** What an item may be told of its row at once; a payload is at most 2 MB. */
 const MAX_TASK_CHARS = 500_000;
 
@@ -48,7 +47,6 @@ export function createControlActivities(deps: {
     ...createPoolActivities(client),
 
     async openInput({ job_id, spec }) {
-      const heartbeat = beat();
       try {
         const store_id = await store.blobs.id();
         const record = await snapshotInput({ client, store }, job_id, spec);
@@ -71,8 +69,6 @@ export function createControlActivities(deps: {
       } catch (error) {
         if (!(error instanceof InvalidInput)) throw error;
         throw ApplicationFailure.nonRetryable(error.message, INVALID_INPUT_FAILURE);
-      } finally {
-        clearInterval(heartbeat);
       }
     },
 
@@ -117,30 +113,20 @@ export function createControlActivities(deps: {
     },
 
     async awaitItems(wait) {
-      const heartbeat = beat();
-      try {
-        const items = await executionsOf(wait);
-        const closed: EndedItems = { ended: [], gone: [] };
-        const ends = await watch.firstOf(items, Context.current().cancellationSignal);
-        for (const [n, { outcome }] of ends) {
-          const { row_index, item_id } = items[n]!;
-          if (outcome === undefined) closed.gone.push([row_index, item_id]);
-          else closed.ended.push({ row_index, item_id, outcome });
-        }
-        return closed;
-      } finally {
-        clearInterval(heartbeat);
+      const items = await executionsOf(wait);
+      const closed: EndedItems = { ended: [], gone: [] };
+      const ends = await watch.firstOf(items, Context.current().cancellationSignal);
+      for (const [n, { outcome }] of ends) {
+        const { row_index, item_id } = items[n]!;
+        if (outcome === undefined) closed.gone.push([row_index, item_id]);
+        else closed.ended.push({ row_index, item_id, outcome });
       }
+      return closed;
     },
 
     async cancelItems(items) {
-      const heartbeat = beat();
-      try {
-        for (const { workflowId, runId } of await executionsOf(items)) {
-          await client.workflow.getHandle(workflowId, runId).cancel().catch(ignoreClosed);
-        }
-      } finally {
-        clearInterval(heartbeat);
+      for (const { workflowId, runId } of await executionsOf(items)) {
+        await client.workflow.getHandle(workflowId, runId).cancel().catch(ignoreClosed);
       }
     },
 
@@ -163,32 +149,22 @@ export function createControlActivities(deps: {
     },
 
     async exportResults({ summary, ...ref }) {
-      const heartbeat = beat();
+      const { stored, record } = await jobs.open(ref);
+      const outcomes = await OutcomeIndex.of(stored, record.total);
+      const { output_csv_path: path, spec } = record;
+      const outcomeOf: OutcomeOf = ({ row_index }) => outcomes.get(row_index);
+      const key = spec.input_key === undefined ? undefined : outputKey(path);
+      let outputError: string | null = null;
       try {
-        const { stored, record } = await jobs.open(ref);
-        const outcomes = await OutcomeIndex.of(stored, record.total);
-        const { output_csv_path: path, spec } = record;
-        const outcomeOf: OutcomeOf = ({ row_index }) => outcomes.get(row_index);
-        const key = spec.input_key === undefined ? undefined : outputKey(path);
-        let outputError: string | null = null;
-        try {
-          if (key === undefined) await exportRows(path, record, stored, outcomeOf);
-          else await stored.saveOutput(key, outputText(path, record, stored, outcomeOf));
-        } catch (error) {
-          outputError = `${key === undefined ? path : stored.locate(key)} could not be written: ${(error as Error).message}`;
-        }
-        await stored.saveSummary({ ...summary, output_error: outputError });
-        return outputError;
-      } finally {
-        clearInterval(heartbeat);
+        if (key === undefined) await exportRows(path, record, stored, outcomeOf);
+        else await stored.saveOutput(key, outputText(path, record, stored, outcomeOf));
+      } catch (error) {
+        outputError = `${key === undefined ? path : stored.locate(key)} could not be written: ${(error as Error).message}`;
       }
+      await stored.saveSummary({ ...summary, output_error: outputError });
+      return outputError;
     },
   };
-}
-
-function beat(): NodeJS.Timeout {
-  const context = Context.current();
-  return setInterval(() => context.heartbeat(), HEARTBEAT_MS);
 }
 
 function listed({ item_id, keys }: PageRow): ListedItem {

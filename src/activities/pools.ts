@@ -3,8 +3,6 @@ import { type Client, WorkflowFailedError, WorkflowNotFoundError } from '@tempor
 import { POOL_WORKFLOW, poolAskSignal, poolWorkflowId } from '../messages.js';
 import type { ControlActivities } from './contract.js';
 
-const HEARTBEAT_MS = 5000;
-
 /** What jobs and pools need of the server that workflow code cannot have. */
 export function createPoolActivities(
   client: Client,
@@ -23,7 +21,6 @@ export function createPoolActivities(
 
     async awaitEnd({ workflow_id, run_id }) {
       const context = Context.current();
-      const heartbeat = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
       try {
         await client.connection.withAbortSignal(context.cancellationSignal, () =>
           client.workflow.getHandle(workflow_id, run_id).result(),
@@ -33,8 +30,6 @@ export function createPoolActivities(
         // However it has ended, or whether it ever was.
         if (!(error instanceof WorkflowFailedError || error instanceof WorkflowNotFoundError))
           throw error;
-      } finally {
-        clearInterval(heartbeat);
       }
     },
   };

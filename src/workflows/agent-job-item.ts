@@ -5,7 +5,6 @@ import {
   condition,
   getExternalWorkflowHandle,
   isCancellation,
-  proxyActivities,
   proxyLocalActivities,
   rootCause,
   setHandler,
@@ -31,6 +30,7 @@ import {
 } from '../messages.js';
 import { resultBytes } from '../report-message.js';
 import { compileSchema } from '../schema.js';
+import { briefly } from './control-activities.js';
 import { isRecord, sound } from './activity-results.js';
 import { whyUnusable } from './decoded.js';
 import { type AttemptEnd, failureOf } from './attempt-end.js';
@@ -44,9 +44,7 @@ import { backoffMs, isWorthAnother } from './retry-policy.js';
 /** A worker that was cut off from the server has so long to deliver before it is replaced. */
 const LOST_BACKOFF_SECONDS = 5;
 
-const { describeItem, saveResult } = proxyActivities<ControlActivities>({
-  startToCloseTimeout: '1 minute',
-});
+const { describeItem, saveResult } = briefly;
 /** Within the workflow's own task: a task and an activity less for each row. */
 const { describeItem: describeItemHere } = proxyLocalActivities<ControlActivities>({
   startToCloseTimeout: '5 seconds',

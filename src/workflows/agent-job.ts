@@ -40,6 +40,7 @@ import {
 } from '../messages.js';
 import { SpecError, isRerun, parseRerun, parseSpec, settingsOf } from '../spec.js';
 import { undecodableReason } from '../undecodable.js';
+import { atLength } from './control-activities.js';
 import { isRecord, sound } from './activity-results.js';
 import { requireKey } from './decoded.js';
 import { Admission } from './admission.js';
@@ -68,14 +69,10 @@ import { type Row, RowSource } from './row-source.js';
 import { SampleGate } from './sample.js';
 import { intolerable } from './tolerance.js';
 
-const { openInput } = proxyActivities<ControlActivities>({
-  startToCloseTimeout: '1 hour',
-  heartbeatTimeout: '30 seconds',
-  retry: { maximumInterval: '10 seconds' },
-});
+const { openInput } = atLength;
 const { exportResults } = proxyActivities<ControlActivities>({
   startToCloseTimeout: '1 hour',
-  heartbeatTimeout: '30 seconds',
+  heartbeatTimeout: '20 seconds',
   // A disk that stays full must not keep the job from closing: `results --output` recovers.
   retry: { maximumInterval: '10 seconds', maximumAttempts: 10 },
 });

@@ -4,26 +4,20 @@ import {
   continueAsNew,
   getExternalWorkflowHandle,
   isCancellation,
-  proxyActivities,
   setCurrentDetails,
   setHandler,
   setWorkflowOptions,
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { ControlActivities } from '../activities/contract.js';
 import type { PoolView } from '../job.js';
 import { poolAskSignal, poolGrantSignal, poolNameOf, poolQuery } from '../messages.js';
 import { readAsk } from '../pool-message.js';
+import { atLength } from './control-activities.js';
 import { requireKey } from './decoded.js';
 import { type Lease, hear, heldOf, regrant, sizeOf } from './pool-shares.js';
 
-const { awaitEnd } = proxyActivities<ControlActivities>({
-  // A waiting that is over is begun again.
-  startToCloseTimeout: '1 day',
-  heartbeatTimeout: '30 seconds',
-  retry: { maximumInterval: '10 seconds' },
-});
+const { awaitEnd } = atLength;
 
 /** Jobs that a pool takes in: each has an activity, and is carried along when it continues as new. */
 const MAX_JOBS = 100;

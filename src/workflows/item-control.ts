@@ -1,17 +1,15 @@
-import { proxyActivities, rootCause } from '@temporalio/workflow';
-import type { ControlActivities, JobRef } from '../activities/contract.js';
+import { rootCause } from '@temporalio/workflow';
+import type { JobRef } from '../activities/contract.js';
 import { refused } from '../control-message.js';
 import { type ControlAnswer, clip } from '../job.js';
+import { briefly } from './control-activities.js';
 import { isRecord } from './activity-results.js';
 import type { ItemWindow } from './item-window.js';
 import { type JobState, startsNoMore, takeBack } from './job-state.js';
 import type { OutcomeLog } from './outcome-log.js';
 import type { Row, RowSource } from './row-source.js';
 
-const { rowOf, isKept, lastOutcome } = proxyActivities<ControlActivities>({
-  startToCloseTimeout: '1 minute',
-  retry: { maximumInterval: '10 seconds' },
-});
+const { rowOf, isKept, lastOutcome } = briefly;
 
 export const OVER = 'the job is ending: its outcomes are being written';
 /** Row numbers that the job carries along until the rows before them have been started. */

@@ -6,18 +6,12 @@ import {
   condition,
   getExternalWorkflowHandle,
   isCancellation,
-  proxyActivities,
   rootCause,
   startChild,
   workflowInfo,
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import type {
-  ControlActivities,
-  EndedItems,
-  ItemInFlight,
-  JobRef,
-} from '../activities/contract.js';
+import type { EndedItems, ItemInFlight, JobRef } from '../activities/contract.js';
 import type { Outcome } from '../job.js';
 import { clip } from '../job.js';
 import {
@@ -28,6 +22,7 @@ import {
   jobIdAttribute,
   workflowIdOf,
 } from '../messages.js';
+import { atLength } from './control-activities.js';
 import { requireKey } from './decoded.js';
 import { asOutcome } from '../outcome-check.js';
 import { isRecord, sound } from './activity-results.js';
@@ -41,12 +36,7 @@ const ADOPTION_CHUNK = 32;
 /** The Web UI shows the summary in one line, and pushes all else off the screen for a longer one. */
 const MAX_SUMMARY_CHARS = 60;
 
-const { awaitItems, cancelItems } = proxyActivities<ControlActivities>({
-  // An item may run for as long as its agent; a waiting that is over is begun again.
-  startToCloseTimeout: '1 day',
-  heartbeatTimeout: '30 seconds',
-  retry: { maximumInterval: '10 seconds' },
-});
+const { awaitItems, cancelItems } = atLength;
 
 /** What becomes of items; each ends in one of these ways, once. */
 export interface ItemEvents {

@@ -1,12 +1,10 @@
-import { CancellationScope, proxyActivities, sleep } from '@temporalio/workflow';
-import type { ControlActivities, JobRef } from '../activities/contract.js';
+import { CancellationScope, sleep } from '@temporalio/workflow';
+import type { JobRef } from '../activities/contract.js';
 import type { Outcome, RowOutcome } from '../job.js';
+import { briefly } from './control-activities.js';
 import type { JobState } from './job-state.js';
 
-const { appendOutcomes } = proxyActivities<ControlActivities>({
-  startToCloseTimeout: '1 minute',
-  retry: { maximumInterval: '10 seconds' },
-});
+const { appendOutcomes } = briefly;
 
 /** An outcome is some 6 KiB at most, a payload 2 MB. */
 const MAX_BATCH = 128;

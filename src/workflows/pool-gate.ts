@@ -1,22 +1,14 @@
-import { CancellationScope, proxyActivities, setHandler } from '@temporalio/workflow';
-import type { ControlActivities } from '../activities/contract.js';
+import { CancellationScope, setHandler } from '@temporalio/workflow';
 import { poolGrantSignal, poolWorkflowId } from '../messages.js';
 import { readGrant } from '../pool-message.js';
+import { atLength, briefly } from './control-activities.js';
 import { sound } from './activity-results.js';
 import type { Gate } from './admission.js';
 import type { JobState } from './job-state.js';
 import { type PoolLease, askSent, newLease, nextAsk, take } from './pool-lease.js';
 
-const { askPool } = proxyActivities<ControlActivities>({
-  // One request; where the worker is lost that makes it, the job's rows wait for this.
-  startToCloseTimeout: '10 seconds',
-  retry: { maximumInterval: '10 seconds' },
-});
-const { awaitEnd } = proxyActivities<ControlActivities>({
-  startToCloseTimeout: '1 day',
-  heartbeatTimeout: '30 seconds',
-  retry: { maximumInterval: '10 seconds' },
-});
+const { askPool } = briefly;
+const { awaitEnd } = atLength;
 
 /** What a job has of its pool, and the run of the pool that has heard it. */
 export type PoolState = PoolLease & { run_id: string | null };

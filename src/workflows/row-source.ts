@@ -1,13 +1,10 @@
-import { proxyActivities } from '@temporalio/workflow';
-import type { ControlActivities, JobRef, ListedItem } from '../activities/contract.js';
+import type { JobRef, ListedItem } from '../activities/contract.js';
+import { briefly } from './control-activities.js';
 import { isRecord, sound } from './activity-results.js';
 import type { JobState, QueuedRow } from './job-state.js';
 import { KeyedLimits } from './keyed-limits.js';
 
-const { listItems, listItemsToStart, itemIds } = proxyActivities<ControlActivities>({
-  startToCloseTimeout: '1 minute',
-  retry: { maximumInterval: '10 seconds' },
-});
+const { listItems, listItemsToStart, itemIds } = briefly;
 
 /** Items fetched at once: at most some 40 KB of history. */
 const PAGE = 200;
