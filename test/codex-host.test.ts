@@ -1,8 +1,12 @@
 /** What of Codex's hosting can be told without Codex. */
 import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { hostArguments } from '../src/agent/codex-host/arguments.js';
+import { rootCertificates } from '../src/agent/codex-host/root-certificates.js';
 import { RpcClosed, RpcError, RpcPeer } from '../src/agent/codex-host/rpc.js';
 
 test('arguments that are settings are for a host', () => {
@@ -25,6 +29,27 @@ test('arguments that are settings are for a host', () => {
     [['do this'], undefined],
   ];
   for (const [own, hosted] of cases) assert.deepEqual(hostArguments(own), hosted, own.join(' '));
+});
+
+test('a host finds each root certificate once, in one file', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'agent-jobs-roots-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const pem = (name: string) => `-----BEGIN CERTIFICATE-----\n${name}\n-----END CERTIFICATE-----\n`;
+  const [SSL_CERT_FILE, SSL_CERT_DIR] = [join(folder, 'bundle.crt'), join(folder, 'certs')];
+  await mkdir(SSL_CERT_DIR);
+  await writeFile(SSL_CERT_FILE, `# A\n${pem('A')}# B\n${pem('B')}`);
+  await writeFile(join(SSL_CERT_DIR, 'a.pem'), pem('A'));
+  await symlink('a.pem', join(SSL_CERT_DIR, '0a0a0a0a.0'));
+  await symlink('gone.pem', join(SSL_CERT_DIR, '0b0b0b0b.0'));
+  await writeFile(join(SSL_CERT_DIR, 'c.pem'), pem('C'));
+  const found = await rootCertificates(folder, { SSL_CERT_FILE, SSL_CERT_DIR });
+  const roots = await readFile(found['SSL_CERT_FILE']!, 'utf8');
+  assert.deepEqual(roots.match(/^[A-Z]$/gm), ['A', 'B', 'C']);
+  assert.deepEqual(await readdir(found['SSL_CERT_DIR']!), []);
+  // What is found beside the one that is named differs between versions.
+  assert.deepEqual(await rootCertificates(folder, { SSL_CERT_FILE }), {});
+  const nothing = { SSL_CERT_FILE: '/none', SSL_CERT_DIR: '/none' };
+  assert.deepEqual(await rootCertificates(folder, nothing), {});
 });
 
 /** A peer whose other side is this test. */

@@ -16,6 +16,7 @@ import {
   type ThreadStartResponse,
   type ToolCallParams,
 } from './protocol.js';
+import { rootCertificates } from './root-certificates.js';
 import { RpcClosed, RpcPeer } from './rpc.js';
 
 /** Without a run, a host takes memory for nothing. */
@@ -58,11 +59,12 @@ export class CodexHost implements Host {
     const key = env[KEY_VARIABLE];
     let host: CodexHost | undefined;
     try {
+      const roots = await rootCertificates(folder, env);
       const process = await AgentProcess.start(
         {
           argv: key ? [...argv, ...KEY_IN_MEMORY] : argv,
           cwd: folder,
-          env: { ...env, [HOST_FOLDER_VARIABLE]: folder },
+          env: { ...env, ...roots, [HOST_FOLDER_VARIABLE]: folder },
           mark,
           onLine: (line) => {
             if (host !== undefined) host.#rpc.line(line);
