@@ -4,26 +4,29 @@ import { execFile } from 'node:child_process';
 import { request } from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
+import { chromiumPath, openBrowser } from './support/browser.js';
 import { RunningCli, cli } from './support/cli.js';
 import { Site, temporalCli, until } from './support/site.js';
 
 const TOKEN = 'a-token-of-the-tests';
-const UI = 'http://localhost:8233';
 /** How a spec begins, also in base64. */
 const SPEC = /\{"csv_path"|eyJjc3ZfcGF0aCI/;
 
 let site: Site;
 let url: string;
+/** The Web UI. */
+let ui: string;
 let jobId: string;
 const servers: RunningCli[] = [];
 
 before(async () => {
-  site = await Site.open({ keys: `k1 = ${'ab'.repeat(32)}` });
+  site = await Site.open({ keys: `k1 = ${'ab'.repeat(32)}`, ui: true });
+  ui = site.uiUrl!;
   await site.worker();
   const spec = await site.spec({ 'PLANTED-id': [['report', 'PLANTED-result']] });
   ({ jobId } = await site.jobs.start(spec));
   await site.jobs.job(jobId).result();
-  url = await start({ AGENT_JOBS_CODEC_TOKEN: TOKEN }, '--ui-origin', `${UI}/`);
+  url = await start({ AGENT_JOBS_CODEC_TOKEN: TOKEN }, '--ui-origin', `${ui}/`);
 });
 after(async () => {
   for (const { process } of servers) process.kill('SIGTERM');
@@ -54,6 +57,24 @@ test('the Temporal CLI shows a job with the token, and ciphertext without', asyn
   assert.doesNotMatch(await show(), SPEC);
   // It tries for some seconds, and then says that it took too long.
   await assert.rejects(show('--codec-endpoint', url, '--codec-auth', 'Bearer wrong'));
+});
+
+const skip = chromiumPath() === undefined && 'Chromium is not installed';
+test('the Web UI shows it to who has given it the address with the token', { skip }, async (t) => {
+  const browser = await openBrowser();
+  t.after(() => browser.close());
+  const page = await browser.newPage();
+  const open = () => page.goto(`${ui}/namespaces/default/workflows/${jobId}%2Frow%3A1`);
+  const shown = (what: string) => page.getByText(what).first().waitFor();
+  await open();
+  await shown('encryption-key-id');
+  assert.doesNotMatch(await page.content(), /PLANTED/);
+  await page.getByTestId('data-encoder-status').click();
+  await page.getByLabel('Codec Server browser endpoint').fill(`${url}/${TOKEN}`);
+  await page.getByRole('button', { name: 'Apply' }).click();
+  await open();
+  await shown('PLANTED-result');
+  await shown('PLANTED-id');
 });
 
 test('it encrypts what the Temporal CLI sends', async () => {
@@ -140,9 +161,9 @@ describe('it serves', () => {
           'access-control-request-headers': 'x-namespace,authorization',
         },
       });
-    const allowed = await preflight(UI);
+    const allowed = await preflight(ui);
     assert.equal(allowed.status, 204);
-    assert.equal(allowed.headers.get('access-control-allow-origin'), UI);
+    assert.equal(allowed.headers.get('access-control-allow-origin'), ui);
     assert.match(
       allowed.headers.get('access-control-allow-headers')!,
       /Authorization.*X-Namespace/,
@@ -151,7 +172,7 @@ describe('it serves', () => {
     assert.equal(other.status, 403);
     assert.equal(other.headers.get('access-control-allow-origin'), null);
     assert.equal((await post(`/${TOKEN}/decode`, { origin: 'http://evil.test' })).status, 403);
-    assert.equal((await post(`/${TOKEN}/decode`, { origin: UI })).status, 200);
+    assert.equal((await post(`/${TOKEN}/decode`, { origin: ui })).status, 200);
   });
 
   test('no name that somebody has given to this host', async () => {

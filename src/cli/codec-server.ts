@@ -11,8 +11,9 @@ const NOTES = `
 It decrypts for whoever has its token: AGENT_JOBS_CODEC_TOKEN, else one that it makes up and prints. So
 the Web UI and the Temporal CLI show what is encrypted to some, and Temporal's server to nobody.
 
-In the Web UI, its address goes into "Configure Codec Server" (the glasses at the top), with the token
-as path. The page that the UI is must be named by --ui-origin, if it is not that of a server on this host.
+In the Web UI, click the glasses at the top, put its address with the token as path into "Codec Server
+browser endpoint", apply, and load the page again. The page that the UI is must be named by --ui-origin,
+if it is not that of a server on this host.
 
   agent-jobs codec-server --keys-file KEYS
   temporal workflow show -w JOB --codec-endpoint http://127.0.0.1:${DEFAULT_PORT} --codec-auth "Bearer TOKEN"
@@ -63,7 +64,7 @@ async function codecServer({ port, host, uiOrigin }: CodecServerOptions): Promis
   note(
     `The codec server is ready.\n` +
       `  Web UI  ${url}/${shown}\n` +
-      `          in "Configure Codec Server", for pages of ${uiOrigins.join(', ') || 'no origin'}\n` +
+      `          in "Codec Server browser endpoint" (the glasses at the top), for pages of ${uiOrigins.join(', ') || 'no origin'}\n` +
       `  CLI     --codec-endpoint ${url} --codec-auth "Bearer ${shown}"`,
   );
   await new Promise<void>((resolve) => {

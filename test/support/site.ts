@@ -18,6 +18,7 @@ import {
   type AgentJobsWorkerOptions,
   startWorker,
 } from '../../src/worker.js';
+import { freePort } from './free-port.js';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -51,6 +52,8 @@ export interface SiteOptions {
   dynamicConfig?: Record<string, string | number>;
   /** What a key file holds, to have its client, workers and processes encrypt. */
   keys?: string;
+  /** Has its server serve the Web UI. */
+  ui?: true;
 }
 
 export class Site {
@@ -62,16 +65,20 @@ export class Site {
   readonly taskQueue: string;
   readonly keysFile: string | undefined;
   readonly keys: Keys | undefined;
+  /** Of the Web UI, where there is one. */
+  readonly uiUrl: string | undefined;
   readonly #workers: AgentJobsWorker[] = [];
 
   /** Starts a server of its own; to be closed in the tests' `after`. */
   static async open(options: SiteOptions = {}): Promise<Site> {
     quietRuntime();
     const config = Object.entries(options.dynamicConfig ?? {});
+    const uiPort = options.ui ? await freePort() : undefined;
     const env = await TestWorkflowEnvironment.createLocal({
       server: {
         executable: { type: 'existing-path', path: temporalCli() },
         searchAttributes: [],
+        ...(uiPort !== undefined && { uiPort }),
         // Slow operations are news to it.
         log: { format: 'pretty', level: 'never' },
         extraArgs: [
@@ -86,10 +93,21 @@ export class Site {
     const folder = await mkdtemp(join(tmpdir(), 'agent-jobs-test-'));
     const { keys } = options;
     if (keys !== undefined) await writeFile(join(folder, 'keys'), keys, { mode: 0o600 });
-    return new Site(env, folder, keys);
+    return new Site(
+      env,
+      folder,
+      keys,
+      uiPort === undefined ? undefined : `http://127.0.0.1:${uiPort}`,
+    );
   }
 
-  private constructor(env: TestWorkflowEnvironment, folder: string, keys: string | undefined) {
+  private constructor(
+    env: TestWorkflowEnvironment,
+    folder: string,
+    keys: string | undefined,
+    uiUrl: string | undefined,
+  ) {
+    this.uiUrl = uiUrl;
     this.keys = keys === undefined ? undefined : parseKeys(keys);
     this.keysFile = keys === undefined ? undefined : join(folder, 'keys');
     this.env = env;
