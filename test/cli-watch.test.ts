@@ -29,7 +29,8 @@ interface Watched {
 /** A job of which one row is completed, one has failed and four run, and a terminal that watches it. */
 async function watched(jobId: string): Promise<Watched> {
   const go = join(site.folder, `${jobId}-go`);
-  const waiting: Step[] = [
+  const waiting = (name: string): Step[] => [
+    ['out', `reading ${name} \u001b[31m`],
     ['wait-for', go],
     ['report', 1],
   ];
@@ -40,7 +41,7 @@ async function watched(jobId: string): Promise<Watched> {
       ['exit', 3],
     ],
   };
-  for (const name of ['c', 'd', 'e', 'f']) rows[name] = waiting;
+  for (const name of ['c', 'd', 'e', 'f']) rows[name] = waiting(name);
   const job = await site.jobs.start(await site.spec(rows), { jobId });
   await until('two rows have ended', async () => {
     const { completed, failed } = await job.status();
@@ -69,13 +70,15 @@ function shows(terminal: Terminal, ...parts: RegExp[]): Promise<string> {
 const BAR = /^[█░]+ {2}33% {2}2\/6$/m;
 
 describe('watch on a whole terminal', { skip, concurrency: 2 }, () => {
-  it('the rows that run with their time, the last failures; at the end the summary in its place', async () => {
+  it('the rows that run with their time and what they say, the last failures; at the end the summary in its place', async () => {
     const { terminal, go } = await watched('seen');
     try {
       const screen = await shows(terminal, BAR, /^Running: 4$/m, /rows each second, \d+ at most$/m);
       assert.match(screen, /^Job seen: running +\d.* s$/m);
-      for (const id of ['c', 'd', 'e', 'f'])
-        assert.match(screen, new RegExp(`^ *\\d.* s {2}${id}$`, 'm'));
+      const said = ['c', 'd', 'e', 'f'].map(
+        (id) => new RegExp(`^ *\\d.* s {2}${id} {2}reading ${id} \ufffd\\[31m$`, 'm'),
+      );
+      await shows(terminal, ...said);
       assert.match(screen, /^Failed: 1$/m);
       assert.match(screen, /^ {2}b \ufffd\[31m {2}agent_error: exited with code 3: no ink$/m);
       assert.match(screen, /\nq quits; the job goes on$/);

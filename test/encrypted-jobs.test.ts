@@ -1,6 +1,8 @@
 /** Jobs whose payloads and store are encrypted: all that works without keys works, and no cell is plain. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { Client, type Payload, defaultPayloadConverter } from '@temporalio/client';
 import { AgentJobs, type JobHandle, Undecodable } from '../src/client.js';
@@ -161,6 +163,26 @@ describe('an encrypted job', { concurrency: 4 }, () => {
       results,
       Array.from({ length: 60 }, (_, n) => String(n)),
     );
+  });
+
+  it('has what its agents say read by who has the keys, and by nobody else', async () => {
+    const go = join(site.folder, 'said');
+    const steps: Step[] = [
+      ['out', 'PLANTED words'],
+      ['wait-for', go],
+      ['report', 1],
+    ];
+    const job = await site.jobs.start(await site.spec({ a: steps }));
+    const said = await until('it is heard', async () => {
+      const running = [];
+      for await (const item of job.items('running')) running.push(item);
+      const lines = await job.lastLines(running);
+      return lines.size > 0 && lines;
+    });
+    assert.deepEqual([...said], [[`${job.jobId}/row:1`, 'PLANTED words']]);
+    assert.doesNotMatch(await onServer(job.jobId), /PLANTED/);
+    await writeFile(go, '');
+    assert.equal((await job.result()).verdict, 'succeeded');
   });
 
   it('takes a result as large as any may be', async () => {

@@ -22,6 +22,7 @@ import { type StartedAgent, startProcess } from './agent-command.js';
 import type { AgentActivities, AgentEnd, AgentRun } from './contract.js';
 import { startHosted } from './hosted-agent.js';
 import type { OpenJob, OpenJobs } from './open-jobs.js';
+import { lastLineOf } from './last-line.js';
 import { type Why, endOfAgent, giveBack } from './run-end.js';
 import { RunLog } from './run-log.js';
 import { NotPrepared, SetupTeardown } from './setup-teardown.js';
@@ -49,6 +50,11 @@ export function createAgentActivities(host: AgentHost): AgentActivities {
   return { runAgent: (run) => runAgent(host, run) };
 }
 
+/** What its heartbeats carry: what the agent has said last, once there is one. */
+interface Life {
+  said: () => string | undefined;
+}
+
 /** One run of an agent, with all that it needs. */
 interface Run {
   host: AgentHost;
@@ -60,6 +66,7 @@ interface Run {
   token: string;
   log: RunLog;
   place: Workplace;
+  life: Life;
 }
 
 /**
@@ -76,12 +83,13 @@ async function runAgent(host: AgentHost, run: AgentRun): Promise<AgentEnd> {
   const row = await job.row(run.row_index);
   const reports = reportsOf(host, run, job);
   const token = host.endpoint.admit(reports);
-  const heartbeat = setInterval(() => Context.current().heartbeat(), HEARTBEAT_MS);
+  const life: Life = { said: () => undefined };
+  const heartbeat = setInterval(() => Context.current().heartbeat(life.said()), HEARTBEAT_MS);
   const log = new RunLog();
   let place: Workplace | undefined;
   try {
     place = await Workplace.open(row, host.notes);
-    return await inWorkplace({ host, run, job, agent, row, reports, token, log, place });
+    return await inWorkplace({ host, run, job, agent, row, reports, token, log, place, life });
   } catch (error) {
     if (error instanceof CannotStart) return { kind: 'not_started', error: clip(error.message) };
     if (error instanceof NotPrepared) return { kind: 'not_prepared', error: clip(error.message) };
@@ -129,6 +137,7 @@ async function agentEnd(own: Run, cwd: string): Promise<AgentEnd> {
   const started = await start(own, cwd);
   const { agent, told: telling } = started;
   log.add('agent', agent.output);
+  own.life.said = () => lastLineOf(agent, own.agent);
   const why = await toItsEnd(own, started);
   const undelivered = await reports.finish(host.drained);
   const patch = await savePatch(own);

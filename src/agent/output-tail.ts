@@ -24,14 +24,21 @@ export class OutputTail {
   }
 
   text(): string {
-    return Buffer.concat(this.#chunks).subarray(-this.#maxBytes).toString('utf8');
+    return this.end(this.#maxBytes);
+  }
+
+  /** No more than so many bytes of it. */
+  end(maxBytes: number): string {
+    let first = this.#chunks.length;
+    for (let bytes = 0; first > 0 && bytes < maxBytes;) bytes += this.#chunks[--first]!.length;
+    return Buffer.concat(this.#chunks.slice(first)).subarray(-maxBytes).toString('utf8');
   }
 
   /** The last line that is not blank. */
   lastLine(): string {
-    const text = this.text().slice(-LINE_WINDOW).trimEnd();
+    const text = this.end(LINE_BYTES).trimEnd();
     return text.slice(Math.max(text.lastIndexOf('\n'), text.lastIndexOf('\r')) + 1).trim();
   }
 }
 
-const LINE_WINDOW = 2000;
+const LINE_BYTES = 4000;

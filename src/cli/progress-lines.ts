@@ -18,10 +18,13 @@ const MIN_BAR = 5;
 const SEPARATOR = ' · ';
 const { barCompleteChar, barIncompleteChar } = cliProgress.Presets.shades_classic;
 
-/** @param columns width of the terminal; no line is as wide, so that none wraps by itself. */
-export function progressLines(status: JobStatus, columns: number): Line[] {
+/**
+ * @param columns width of the terminal; no line is as wide, so that none wraps by itself.
+ * @param late seconds within which the job ends in nine cases of ten, where that is known.
+ */
+export function progressLines(status: JobStatus, columns: number, late?: number): Line[] {
   const width = Math.max(1, columns - 1);
-  return [barLine(status, width), ...wrap(facts(status), width)];
+  return [barLine(status, width), ...wrap(facts(status, late), width)];
 }
 
 /** The same on one line, for logs. */
@@ -60,7 +63,7 @@ function bar(ratio: number, size: number): string {
 }
 
 /** What there is to say beside done and total; the least important last. */
-function facts(status: JobStatus): Segment[] {
+function facts(status: JobStatus, late?: number): Segment[] {
   const { state, running, failed, cancelled, rows_per_second: rate, eta_seconds: eta } = status;
   const list: Segment[] = [];
   const doing = DOING[state];
@@ -79,7 +82,10 @@ function facts(status: JobStatus): Segment[] {
   if (status.kept !== undefined) list.push({ text: `${ended(status.kept)} of an earlier job` });
   if (cancelled > 0) list.push({ text: `${cancelled} cancelled` });
   if (rate !== null) list.push({ text: `${rate.toFixed(1)} rows/s` });
-  if (eta !== null && state === 'running') list.push({ text: `${roughly(eta)} to go` });
+  if (eta !== null && state === 'running') {
+    const p90 = late === undefined ? '' : ` (p90: ${roughly(late)})`;
+    list.push({ text: `${roughly(eta)} to go${p90}` });
+  }
   if (status.usage !== null) list.push({ text: usageText(status.usage) });
   return list;
 }

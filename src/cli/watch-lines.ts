@@ -1,6 +1,7 @@
 /** A job on a whole terminal, as lines. */
 import type { ItemSummary, JobStatus } from '../client.js';
 import { stateWord } from './job-report.js';
+import { etaAtP90 } from './eta.js';
 import { type Line, progressLines } from './progress-lines.js';
 import { duration, oneLine } from './wording.js';
 
@@ -8,6 +9,8 @@ export interface WatchedJob {
   status: JobStatus;
   /** Oldest first; undefined until it is known. */
   running: ItemSummary[] | undefined;
+  /** What their agents have said last, by workflow ID. */
+  said: ReadonlyMap<string, string>;
   /** Rows that ended in each of the last seconds, the newest last. */
   ended: number[];
   notes: string[];
@@ -18,12 +21,16 @@ const FOOTER = 'q quits; the job goes on';
 const BLOCKS = '▁▂▃▄▅▆▇█';
 const MAX_NOTES = 3;
 const MAX_ID_SHARE = 0.4;
+const TIME_WIDTH = 12;
 
 /** @returns as many lines as the terminal has, the least important left out. */
 export function watchLines(job: WatchedJob, columns: number, rows: number): Line[] {
   const width = Math.max(1, columns - 1);
   const { status, now } = job;
-  const head: Line[] = [headLine(status, now, width), ...progressLines(status, columns)];
+  const head: Line[] = [
+    headLine(status, now, width),
+    ...progressLines(status, columns, etaAtP90(status, job.ended)),
+  ];
   if (job.ended.length > 1) head.push(rateLine(job.ended, width));
   const notes = job.notes
     .slice(-MAX_NOTES)
@@ -71,17 +78,26 @@ function rateLine(ended: number[], width: number): Line {
   return line;
 }
 
-function runningLines({ running, now }: WatchedJob, width: number, room: number): Line[] {
+function runningLines({ running, said, now }: WatchedJob, width: number, room: number): Line[] {
   if (running === undefined || running.length === 0) return [];
   const fit = running.length + 1 <= room ? running.length : Math.max(0, room - 2);
   const lines: Line[] = [[{ text: `Running: ${running.length}`.slice(0, width), color: 'bold' }]];
-  for (const { item_id, started_at } of running.slice(0, fit)) {
+  const shown = running.slice(0, fit);
+  const idWidth = Math.min(
+    Math.max(...shown.map(({ item_id }) => item_id.length)),
+    Math.floor(width * MAX_ID_SHARE),
+  );
+  for (const { item_id, workflow_id, started_at } of shown) {
     const seconds = started_at === null ? 0 : (now - Date.parse(started_at)) / 1000;
-    const time = duration(Math.max(0, seconds)).padStart(12);
-    lines.push([
-      { text: time, color: 'dim' },
-      { text: `  ${oneLine(item_id, Math.max(1, width - 14))}` },
-    ]);
+    const time = duration(Math.max(0, seconds)).padStart(TIME_WIDTH);
+    const last = said.get(workflow_id);
+    const id = oneLine(item_id, Math.max(1, last === undefined ? width - TIME_WIDTH - 2 : idWidth));
+    const line: Line = [{ text: time, color: 'dim' }, { text: `  ${id}` }];
+    const room = width - TIME_WIDTH - idWidth - 4;
+    if (last !== undefined && room > 0) {
+      line.push({ text: ' '.repeat(idWidth - id.length + 2) + oneLine(last, room), color: 'dim' });
+    }
+    lines.push(line);
   }
   if (fit < running.length) {
     lines.push([

@@ -25,17 +25,24 @@ export class WatchView implements ProgressView {
   readonly #quit: () => void;
   #status: JobStatus | undefined;
   #running: ItemSummary[] | undefined;
+  /** What their agents have said last, by workflow ID. */
+  #said = new Map<string, string>();
   #ended: number[] = [];
   /** The second of the last of them, and the rows that had ended by then. */
   #counted: { second: number; done: number } | undefined;
 
   readonly #redraw = () => {
     if (this.#status === undefined || this.#closed.signal.aborted) return;
-    const [status, running, ended, notes] = [this.#status, this.#running, this.#ended, this.#notes];
     const { columns, rows } = this.#stream;
-    this.#screen.draw(
-      watchLines({ status, running, ended, notes, now: Date.now() }, columns, rows),
-    );
+    const job = {
+      status: this.#status,
+      running: this.#running,
+      said: this.#said,
+      ended: this.#ended,
+      notes: this.#notes,
+      now: Date.now(),
+    };
+    this.#screen.draw(watchLines(job, columns, rows));
   };
 
   readonly #key = (key: Buffer) => {
@@ -94,6 +101,8 @@ export class WatchView implements ProgressView {
         const running: ItemSummary[] = [];
         for await (const item of this.#job.items('running')) running.push(item);
         this.#running = running.sort((a, b) => a.started_at!.localeCompare(b.started_at!));
+        this.#redraw();
+        this.#said = await this.#job.lastLines(running.slice(0, this.#stream.rows));
         this.#redraw();
       } catch {
         // The server is away: the status says so, and these are shown as they were.

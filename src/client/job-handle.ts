@@ -39,6 +39,7 @@ import {
   listResults,
   sourceIds,
 } from './job-items.js';
+import { lastLines } from './last-lines.js';
 import { JobNotFound, type JobStatus, jobStatus } from './job-status.js';
 import { type Projection, projection } from './projection.js';
 import { writeReportPage } from './report-page.js';
@@ -244,6 +245,18 @@ export class JobHandle {
   /** The items in input order. @param status only those of this status. */
   items(status?: ItemStatus): AsyncGenerator<ItemSummary> {
     return listItems(this.#client, this.#stored, status);
+  }
+
+  /**
+   * What the agents of items that run have said last, some seconds ago at most; also what own activities heartbeat
+   * with, if that is a text.
+   * @param items as {@link items} lists them. @returns by workflow ID, of those that have said something.
+   */
+  lastLines(items: Pick<ItemSummary, 'workflow_id'>[]): Promise<Map<string, string>> {
+    return lastLines(
+      this.#client,
+      items.map(({ workflow_id }) => workflow_id),
+    );
   }
 
   /**
