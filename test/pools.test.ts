@@ -1,13 +1,14 @@
 /** Jobs that share a limit: never more in flight of all of them than it has slots, and each has its share. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { JobHandle, JobSpec, PoolView } from '../src/client.js';
 import { POOL_WORKFLOW, poolGrantSignal, poolQuery, poolWorkflowId } from '../src/messages.js';
 import type { AgentJobsWorker } from '../src/worker.js';
 import { itemsOf, mostInFlight, runsOf } from './support/chain.js';
 import { cli } from './support/cli.js';
-import { lightSpec, rowsOf } from './support/light-agent.js';
+import { LIGHT_AGENT, lightSpec, rowsOf } from './support/light-agent.js';
 import { Site, temporalCli, until } from './support/site.js';
 
 let site: Site;
@@ -142,6 +143,33 @@ describe('a pool', { concurrency: 4 }, () => {
     await run(a, 2);
     assert.equal((await b.result()).verdict, 'stopped');
     await end(a);
+  });
+
+  it('gets back what a job does not use while it waits for its quota, and gives it again', async () => {
+    const met = join(site.folder, 'quota-met');
+    const rows = rowsOf(6, (n) =>
+      n > 0
+        ? `report ${n}`
+        : `[ -e ${met} ] && report 0 || { touch ${met}; echo 'retry after 600 s'; exit 75; }`,
+    );
+    const a = await site.jobs.start(
+      await lightSpec(site, rows, {
+        agent: { command: LIGHT_AGENT, quota_exit_code: 75 },
+        max_concurrency: 10,
+        pool: { name: 'quota', size: 2 },
+      }),
+      { jobId: 'quota-a' },
+    );
+    const b = await external('quota-b', 'quota', 2);
+    await until('it waits', async () => (await a.status()).state === 'paused');
+    await run(b, 2);
+    await a.resume();
+    await joined('quota', 2);
+    await endOne(b);
+    assert.deepEqual((await a.result()).completed, 6);
+    await run(b, 2);
+    assert.ok((await inFlightTogether(a, b)) <= 2);
+    await end(b);
   });
 
   it('is never exceeded, through runs of jobs and pool and with another worker', async () => {
