@@ -11,6 +11,7 @@ import { Worker } from '@temporalio/worker';
 import { AgentJobs, type JobSpec } from '../../src/client.js';
 import { poolWorkflowId } from '../../src/messages.js';
 import { runsOf } from '../support/chain.js';
+import { LIGHT_AGENT, lightSpec } from '../support/light-agent.js';
 import { Site, type Step, temporalCli, until } from '../support/site.js';
 import { WorkerProcess } from '../support/worker-process.js';
 
@@ -33,6 +34,14 @@ async function record(name: string, workflowId: string, runId?: string): Promise
   if (existsSync(path)) return;
   await writeFile(path, JSON.stringify(JSON.parse(shown)) + '\n');
   console.log(path);
+}
+
+/** All runs of one workflow, or none. */
+async function recordRuns(name: string, workflowId: string): Promise<void> {
+  if (existsSync(pathOf(`${name}-1`))) return;
+  for (const [n, runId] of (await runsOf(site.client, workflowId)).entries()) {
+    await record(`${name}-${n + 1}`, workflowId, runId);
+  }
 }
 
 async function run(jobId: string, spec: JobSpec): Promise<void> {
@@ -73,11 +82,7 @@ for (const item of [
 
 const many = Array.from({ length: 20 }, (_, n) => [`r${n}`, good] as const);
 await run('chain', await site.spec(Object.fromEntries(many), { max_concurrency: 4 }));
-// All of one job or none.
-const chain = existsSync(pathOf('job-chain-1')) ? [] : await runsOf(site.client, 'chain');
-for (const [n, runId] of chain.entries()) {
-  await record(`job-chain-${n + 1}`, 'chain', runId);
-}
+await recordRuns('job-chain', 'chain');
 
 const limited = await site.spec(Object.fromEntries(many), {
   max_concurrency: 4,
@@ -86,12 +91,8 @@ const limited = await site.spec(Object.fromEntries(many), {
   pool: { name: 'recorded', size: 2 },
 });
 await run('limited', limited);
-for (const [n, runId] of (await runsOf(site.client, 'limited')).entries()) {
-  await record(`job-limited-${n + 1}`, 'limited', runId);
-}
-for (const [n, runId] of (await runsOf(site.client, poolWorkflowId('recorded'))).entries()) {
-  await record(`pool-${n + 1}`, poolWorkflowId('recorded'), runId);
-}
+await recordRuns('job-limited', 'limited');
+await recordRuns('pool', poolWorkflowId('recorded'));
 
 const hanging = await site.spec({ a: good, b: [['hang']], c: good }, { max_concurrency: 2 });
 const cancelled = await site.jobs.start(hanging, { jobId: 'cancelled' });
@@ -153,6 +154,43 @@ await record('item-again', 'controlled/a/2');
 const failing = { a: [['exit', 3]], b: [['exit', 3]], c: good } satisfies Record<string, Step[]>;
 await run('halted', await site.spec(failing, { max_concurrency: 1, tolerated_failures: 1 }));
 await record('job-halted', 'halted');
+
+// A limit of what agents use, which ends by itself.
+const met = join(site.folder, 'met');
+const atLimit = `[ -e ${met} ] || { touch ${met}; echo 'retry after 1 s'; exit 75; }; report 1`;
+await run(
+  'quota',
+  await lightSpec(site, { a: atLimit, b: 'report 1', c: 'report 1' }, {
+    agent: { command: LIGHT_AGENT, quota_exit_code: 75 },
+    max_concurrency: 1,
+  }),
+);
+await record('job-quota', 'quota');
+await record('item-put-back', 'quota/a');
+
+// Rows of an earlier job; one of them first; a job that is over before they all are.
+const again = await site.jobs.rerun('outcomes', { statuses: ['failed'] }, {
+  jobId: 'rerun',
+  changes: { max_attempts: 1 },
+});
+await again.result();
+await record('job-rerun', 'rerun');
+const sampled = await site.jobs.start(
+  await site.spec({ a: good, b: [['hang']] }, { sample: 1, max_concurrency: 1 }),
+  { jobId: 'sampled' },
+);
+await until('the sample has ended', async () => (await sampled.status()).paused !== null);
+await sampled.resume();
+await until('the other runs', async () => (await sampled.status()).running === 1);
+await sampled.set({ deadline: new Date(Date.now() + 1000).toISOString() });
+await sampled.result();
+await record('job-sampled', 'sampled');
+
+const living = await site.spec({ a: [] }, { agent: { external: true }, heartbeat_seconds: 2 });
+const alive = await site.jobs.start(living, { jobId: 'living' });
+await until('it lives', () => site.jobs.heartbeat({ job_id: 'living', item_id: 'a' }));
+await alive.result();
+await record('item-heartbeat', 'living/a');
 
 await site.jobs
   .start({ ...(await site.spec({ a: good })), id_column: 'none' }, { jobId: 'refused' })
