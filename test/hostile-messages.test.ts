@@ -11,7 +11,7 @@ import type { PayloadConverter } from '@temporalio/common';
 import { Worker } from '@temporalio/worker';
 import fc from 'fast-check';
 import { dataConverter } from '../src/data-converter.js';
-import { DEFAULT_LIMITS, type JobSpec } from '../src/job.js';
+import { DEFAULT_LIMITS, type JobSpec, type Outcome } from '../src/job.js';
 import {
   ITEM_WORKFLOW,
   JOB_WORKFLOW,
@@ -188,6 +188,29 @@ async function flood(workflowId: string): Promise<void> {
     return true;
   });
 }
+
+test(`a report behind ${MAX_SIGNALS - 1} junk signals that waited for a worker counts`, async () => {
+  const taskQueue = `behind-${randomUUID()}`;
+  const input = {
+    ...{ job_id: taskQueue, store_id: 's', item_id: 'a', row_index: 0, agent: { kind: 'process' } },
+    limits: { ...DEFAULT_LIMITS, exit_grace_seconds: 0.1 },
+  };
+  const item = await site.client.workflow.start(ITEM_WORKFLOW, {
+    workflowId: itemWorkflowId(taskQueue, 'a'),
+    taskQueue,
+    args: [input],
+  });
+  let left = MAX_SIGNALS - 1;
+  const send = async () => {
+    while (left-- > 0) await item.signal(reportSignal, 'junk');
+  };
+  await Promise.all(Array.from({ length: SENDERS }, send));
+  await item.signal(reportSignal, { result: 1 });
+  const worker = await site.worker({ taskQueue });
+  const { status, refused_reports } = (await item.result()) as Outcome;
+  assert.deepEqual([status, refused_reports], ['completed', MAX_SIGNALS - 1]);
+  worker.shutdown();
+});
 
 test(`${MAX_SIGNALS} junk signals: a process's report counts all the same`, async () => {
   const go = join(site.folder, 'flooded');

@@ -38,6 +38,7 @@ import { runOwnActivity, runProcess } from './agent-run.js';
 import { ExternalWait } from './external-wait.js';
 import { ItemTally } from './item-tally.js';
 import type { ItemInput } from './item-input.js';
+import { type Signals, onSignal } from './on-signal.js';
 import { ReportInbox } from './report-inbox.js';
 import { backoffMs, isWorthAnother } from './retry-policy.js';
 
@@ -95,7 +96,7 @@ export async function agentJobItem(input: ItemInput): Promise<Outcome> {
     if (inbox.accepted?.stop === true) stopSent ??= stopJob(input.item_id);
     return answer;
   };
-  setHandler(reportSignal, (...messages: unknown[]) => void receive(...messages));
+  const reports = onSignal(reportSignal, (...messages) => void receive(...messages));
   setHandler(reportUpdate, receive);
   setHandler(itemQuery, () => ({
     ...view,
@@ -109,7 +110,7 @@ export async function agentJobItem(input: ItemInput): Promise<Outcome> {
   let cancelled = false;
   try {
     for (;;) {
-      end = await attempt(input, view, inbox, tally, external);
+      end = await attempt({ input, view, inbox, reports, tally, external });
       const reported = () => inbox.accepted !== undefined;
       if (reported() || !isWorthAnother(end) || view.attempt >= limits.max_attempts) break;
       if (await condition(reported, backoffMs(view.attempt, Math.random()))) break;
@@ -125,17 +126,25 @@ export async function agentJobItem(input: ItemInput): Promise<Outcome> {
   return close(input, view.attempt, inbox, tally, end, cancelled);
 }
 
+interface Item {
+  input: ItemInput;
+  view: ItemView;
+  inbox: ReportInbox;
+  reports: Signals;
+  tally: ItemTally;
+  external: ExternalWait | undefined;
+}
+
 /** One attempt: its runs, and the grace for a report that travels apart from the agent. */
-async function attempt(
-  input: ItemInput,
-  view: ItemView,
-  inbox: ReportInbox,
-  tally: ItemTally,
-  external: ExternalWait | undefined,
-): Promise<AttemptEnd> {
+async function attempt(item: Item): Promise<AttemptEnd> {
+  const { input, view, inbox, reports, tally, external } = item;
   const { agent, limits } = input;
   const refusedBefore = inbox.refused.at(-1);
   const reported = () => inbox.accepted !== undefined;
+  /** What has come before the end counts, behind however much else. */
+  const read = async () => {
+    if (reports.waiting) await condition(() => reported() || !reports.waiting);
+  };
   const withRefusal = (end: AttemptEnd): AttemptEnd => {
     const last = inbox.refused.at(-1);
     return last === refusedBefore || end.refused_report !== undefined
@@ -156,6 +165,7 @@ async function attempt(
     inbox.run += 1;
     view.deadline = new Date(Date.now() + limits.max_runtime_seconds * 1000).toISOString();
     const end = await external!.forReport(reported);
+    await read();
     return withRefusal({ ...end, error: end.error + floodOf(inbox) });
   }
 
@@ -175,6 +185,7 @@ async function attempt(
     if (await condition(reported, Math.min(30, LOST_BACKOFF_SECONDS * 2 ** (lost - 1)) * 1000))
       return end;
   }
+  await read();
   await condition(reported, limits.report_grace_seconds * 1000);
   return withRefusal(end);
 }

@@ -181,7 +181,7 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
       pool.tell(Math.min(most, job.total - ended(job.counts)), items.size);
       if (cancelled) break;
       if (renewal.due) {
-        if (items.starting === 0) {
+        if (items.starting === 0 && !pool.unread) {
           items.hold();
           let drained = false;
           void log.drain().then(() => (drained = true));

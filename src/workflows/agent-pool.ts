@@ -15,6 +15,7 @@ import { poolAskSignal, poolGrantSignal, poolNameOf, poolQuery } from '../messag
 import { readAsk } from '../pool-message.js';
 import { atLength } from './control-activities.js';
 import { requireKey } from './decoded.js';
+import { onSignal } from './on-signal.js';
 import { type Lease, hear, heldOf, regrant, sizeOf } from './pool-shares.js';
 
 const { awaitEnd } = atLength;
@@ -46,7 +47,7 @@ export async function agentPool(left?: Lease[]): Promise<void> {
   let changed = true;
   let sending = 0;
 
-  setHandler(poolAskSignal, (...messages: unknown[]) => {
+  const hearAsk = (...messages: unknown[]) => {
     const ask = readAsk(messages);
     if (ask === undefined) return;
     const known = leases.find(({ job_id }) => job_id === ask.job_id);
@@ -55,7 +56,8 @@ export async function agentPool(left?: Lease[]): Promise<void> {
     leases =
       known === undefined ? [...leases, lease] : leases.map((l) => (l === known ? lease : l));
     changed = true;
-  });
+  };
+  const asks = onSignal(poolAskSignal, hearAsk, () => (changed = true));
   setHandler(poolQuery, () => viewOf(name, leases));
 
   const leave = (jobId: string) => {
@@ -101,7 +103,7 @@ export async function agentPool(left?: Lease[]): Promise<void> {
       void scope.run(() => watch(lease.job_id));
     }
     setCurrentDetails(detailsOf(viewOf(name, leases)));
-    if (sending === 0 && complete) {
+    if (sending === 0 && complete && !asks.waiting) {
       if (leases.length === 0) return;
       const { continueAsNewSuggested, historyLength } = workflowInfo();
       if (continueAsNewSuggested || historyLength > MAX_EVENTS + 4 * leases.length)

@@ -1,8 +1,9 @@
-import { condition, setHandler } from '@temporalio/workflow';
+import { condition } from '@temporalio/workflow';
 import { isHeartbeat } from '../heartbeat-message.js';
 import type { ItemLimits } from '../job.js';
 import { heartbeatSignal } from '../messages.js';
 import type { AttemptEnd } from './attempt-end.js';
+import { onSignal } from './on-signal.js';
 
 /** The signs of life of an external agent, and the wait for its report. */
 export class ExternalWait {
@@ -16,7 +17,7 @@ export class ExternalWait {
     currentRun: () => number,
   ) {
     this.#limits = limits;
-    setHandler(heartbeatSignal, (...messages: unknown[]) => {
+    onSignal(heartbeatSignal, (...messages: unknown[]) => {
       if (isHeartbeat(messages, { ...item, run: currentRun() })) this.sign();
     });
   }

@@ -15,6 +15,7 @@ import {
 import { budgetProblem } from '../spec.js';
 import { type ItemControl, OVER } from './item-control.js';
 import { type JobState, startsNoMore } from './job-state.js';
+import { onSignal } from './on-signal.js';
 import { endQuotaPause } from './quota-breaker.js';
 import { changeRate } from './rate-gate.js';
 import { intolerable } from './tolerance.js';
@@ -44,7 +45,7 @@ export class JobControl {
       this.#mustRun();
       readItemId(messages);
     };
-    setHandler(stopSignal, (...messages: Messages) => void this.#stop(messages));
+    onSignal(stopSignal, (...messages) => void this.#stop(messages));
     onUpdate(stopUpdate, runs, (messages) => this.#stop(messages));
     onUpdate(
       setUpdate,

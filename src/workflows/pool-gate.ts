@@ -1,10 +1,11 @@
-import { CancellationScope, setHandler } from '@temporalio/workflow';
+import { CancellationScope } from '@temporalio/workflow';
 import { poolGrantSignal, poolWorkflowId } from '../messages.js';
 import { readGrant } from '../pool-message.js';
 import { atLength, briefly } from './control-activities.js';
 import { sound } from './activity-results.js';
 import type { Gate } from './admission.js';
 import type { JobState } from './job-state.js';
+import { type Signals, onSignal } from './on-signal.js';
 import { type PoolLease, askSent, newLease, nextAsk, take } from './pool-lease.js';
 
 const { askPool } = briefly;
@@ -21,6 +22,7 @@ export class PoolGate implements Gate {
   readonly #jobId: string;
   readonly #job: JobState;
   readonly #onChange: () => void;
+  #grants: Signals | undefined;
   #asking = false;
   #wants = 0;
 
@@ -30,7 +32,7 @@ export class PoolGate implements Gate {
     this.#job = job;
     this.#onChange = onChange;
     if (job.settings.pool === undefined) return;
-    setHandler(poolGrantSignal, (...messages: unknown[]) => this.#take(messages));
+    this.#grants = onSignal(poolGrantSignal, (...messages) => this.#take(messages), onChange);
     job.pool ??= { ...newLease(), run_id: null };
     const { run_id } = job.pool;
     // Also while the job is being cancelled.
@@ -40,6 +42,11 @@ export class PoolGate implements Gate {
 
   room(running: number): number {
     return this.#job.pool === undefined ? Infinity : this.#job.pool.slots - running;
+  }
+
+  /** Whether grants have come that it does not know of yet. */
+  get unread(): boolean {
+    return this.#grants?.waiting === true;
   }
 
   get waitsFor(): string | undefined {
