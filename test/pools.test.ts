@@ -112,6 +112,13 @@ describe('a pool', { concurrency: 4 }, () => {
     await pool('shared').result();
   });
 
+  it('is not what a job waits for that has as many slots as it can use', async () => {
+    const job = await external('full', 'roomy', 20);
+    await run(job, 10);
+    assert.equal((await job.status()).waiting_for, null);
+    await end(job);
+  });
+
   it('takes back what a job held that was terminated by hand', async () => {
     const a = await external('dead-a', 'dead', 3);
     await run(a, 3);

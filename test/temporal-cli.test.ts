@@ -120,3 +120,16 @@ test('a spec that is not usable fails the job with what is wrong', async () => {
   assert.equal(status.state, 'refused');
   assert.match(status.error!, /absolute path/);
 });
+
+test('a workflow ID that is used again is no other name of the job that had it', async () => {
+  const job = site.jobs.job('cli-again');
+  await startJob(job.jobId, await site.spec({ a: [['report', 'one']] }));
+  const { output_csv_path } = await job.result();
+  await startJob(job.jobId, await site.spec({ b: [['report', 'two']] }));
+  await assert.rejects(job.result(), /has an earlier job cli-again: start this one with another/);
+  const rows = await readOutput(output_csv_path!);
+  assert.deepEqual(
+    rows.map(({ item_id, status }) => [item_id, status]),
+    [['a', 'completed']],
+  );
+});

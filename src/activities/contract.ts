@@ -45,8 +45,15 @@ interface OpenedInput {
 
 /** Run by the workflow's own task queue. */
 export interface ControlActivities {
-  /** Checks the input and the output path, and snapshots the input. Idempotent for its job. */
-  openInput(job: { job_id: string; spec: JobSpec | RerunSpec }): Promise<OpenedInput>;
+  /**
+   * Checks the input and the output path, and snapshots the input. Idempotent for its job, which is told from
+   * another one of its ID by its first run. Workflows of earlier workers do not say which that is.
+   */
+  openInput(job: {
+    job_id: string;
+    spec: JobSpec | RerunSpec;
+    run_id?: string;
+  }): Promise<OpenedInput>;
   /** The items of rows `from`, `from + 1`, …: at least one, at most `count`. */
   listItems(page: JobRef & { from: number; count: number }): Promise<ListedItem[]>;
   /**

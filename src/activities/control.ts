@@ -46,10 +46,10 @@ export function createControlActivities(deps: {
   return {
     ...createPoolActivities(client),
 
-    async openInput({ job_id, spec }) {
+    async openInput({ job_id, spec, run_id }) {
       try {
         const store_id = await store.blobs.id();
-        const record = await snapshotInput({ client, store }, job_id, spec);
+        const record = await snapshotInput({ client, store }, job_id, spec, run_id);
         const { kept, encrypted } = record;
         return {
           store_id,

@@ -76,15 +76,26 @@ export async function checkInput(
   }
 }
 
-/** Snapshots the input into the store. Once it is complete, its job is not read again. */
+/**
+ * Snapshots the input into the store. Once it is complete, its job is not read again.
+ * @param runId the first run of the job. @throws {InvalidInput}
+ */
 export async function snapshotInput(
   site: { client: Client; store: JobStore },
   jobId: string,
   given: JobSpec | RerunSpec,
+  runId?: string,
 ): Promise<JobRecord> {
   const stored = site.store.job(jobId);
   const earlier = await stored.record();
-  if (earlier !== undefined) return earlier;
+  if (earlier !== undefined) {
+    if (isOfAnother(earlier, runId)) {
+      throw new InvalidInput(
+        `the job store has an earlier job ${jobId}: start this one with another workflow ID`,
+      );
+    }
+    return earlier;
+  }
   const { spec, rows, keeps } = await rowsToOpen(site, stored, given);
   const { columns } = rows;
   const task = async () => taskHash(spec, (await isolationOf(spec, columns()))?.commit);
@@ -104,11 +115,17 @@ export async function snapshotInput(
     ...checked,
     ...((keeps || spec.reuse) && { kept: await kept.end() }),
     ...(stored.encrypts && { encrypted: true }),
+    ...(runId !== undefined && { run_id: runId }),
     created_at: new Date().toISOString(),
   };
   await site.store.saveTask(taskHash(spec, checked.isolation?.commit), jobId);
   await stored.saveRecord(record);
   return record;
+}
+
+/** Whether a workflow ID has been used again, as the server allows once a workflow has closed. */
+function isOfAnother({ run_id }: JobRecord, runId: string | undefined): boolean {
+  return run_id !== undefined && runId !== undefined && run_id !== runId;
 }
 
 /** @throws {InvalidInput} */

@@ -69,7 +69,7 @@ export async function unattendedNotice(
   if (queues.length === 0) return undefined;
   const ours = queues.some((queue) => queue.startsWith(taskQueue));
   return (
-    `No worker takes this job's work: nobody polls the task queue ${queues.join(', ')}. ` +
+    `No worker takes this job's work: nobody polls the task queue ${queues.join(' or ')}. ` +
     (ours ? START_ONE : 'The job waits until one does.')
   );
 }

@@ -23,6 +23,8 @@ export interface JobRecord {
   kept?: KeptRecord;
   /** Begun by workers that encrypt: its items' workflows are named by row number. */
   encrypted?: true;
+  /** The first run of its workflow; absent where an earlier worker has opened it. */
+  run_id?: string;
   created_at: string;
 }
 

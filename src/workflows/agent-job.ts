@@ -250,7 +250,7 @@ async function open(jobId: string, spec: JobSpec | RerunSpec, state: JobState): 
   try {
     const { settings, ...opened } = await sound(
       'openInput',
-      () => openInput({ job_id: jobId, spec }),
+      () => openInput({ job_id: jobId, spec, run_id: workflowInfo().firstExecutionRunId }),
       isOpened,
     );
     Object.assign(state, opened);

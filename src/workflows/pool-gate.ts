@@ -52,6 +52,8 @@ export class PoolGate implements Gate {
   get waitsFor(): string | undefined {
     const { settings, pool } = this.#job;
     if (settings.pool === undefined || pool === undefined) return undefined;
+    // With all that it could use, it waits for rows of its own.
+    if (pool.slots >= this.#wants) return undefined;
     return `pool ${settings.pool.name} (${pool.slots} of ${this.#wants} slots granted)`;
   }
 
