@@ -2,7 +2,16 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, readdir, writeFile } from 'node:fs/promises';
+import {
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  rename,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -104,6 +113,13 @@ test('what worker and guard leave when both are killed, the next worker ends and
   for (const pid of pids) assert.equal(await isGone(pid), false);
   assert.notDeepEqual(await stateOf(repo), before);
   await writeFile(go, '');
+  // One was being written when they were killed, one again, and one before has never been whole.
+  const [a, b] = (await readdir(notes)).map((name) => join(notes, name));
+  await rename(a!, `${a!}.tmp`);
+  await copyFile(b!, `${b!}.tmp`);
+  const broken = join(notes, 'agent-jobs-broken.json.tmp');
+  await writeFile(broken, '{');
+  await utimes(broken, new Date(0), new Date(0));
 
   await WorkerProcess.start(env, { cwd: site.folder });
   // It is ready, so they are gone.

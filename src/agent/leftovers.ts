@@ -2,7 +2,7 @@
  * What the agents of a host leave if worker and guard are both killed: notes of what runs have begun, by
  * which the next worker of the host finds and removes it.
  */
-import { mkdir, readFile, readdir, readlink, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, readlink, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, join } from 'node:path';
 import { type RunningProcess, isRunning, runningProcess } from '../running-process.js';
@@ -14,6 +14,9 @@ import { type WorktreePlace, removeWorktree } from './worktree.js';
 /** How the temporary folders of runs are called. */
 export const RUN_FOLDER_PREFIX = 'agent-jobs-';
 const KILL_AFTER_MS = 2000;
+const BEING_WRITTEN = '.tmp';
+/** It takes milliseconds. */
+const WRITING_MS = 60_000;
 
 /** Where a process ID means the same process. */
 interface Host {
@@ -69,8 +72,8 @@ export class RunNotes {
     const note: Note = { ...this.#own, ...run, groups: [] };
     const path = join(this.#folder, `${basename(run.folder)}.json`);
     const write = async () => {
-      await writeFile(`${path}.tmp`, JSON.stringify(note), { mode: 0o600 });
-      await rename(`${path}.tmp`, path);
+      await writeFile(path + BEING_WRITTEN, JSON.stringify(note), { mode: 0o600 });
+      await rename(path + BEING_WRITTEN, path);
     };
     await write();
     return {
@@ -95,17 +98,20 @@ export class RunNotes {
    */
   async clear(warn: (message: string) => void): Promise<void> {
     const left: [path: string, note: Note][] = [];
-    for (const name of await readdir(this.#folder)) {
+    // A worker may be killed while it writes one, for the first time or again.
+    const names = (await readdir(this.#folder)).map((name) => basename(name, BEING_WRITTEN));
+    for (const name of new Set(names.filter((each) => each.endsWith('.json')))) {
       const path = join(this.#folder, name);
-      const note = await readNote(path);
-      if (note === undefined || !this.#isHere(note) || (await isRunning(note.worker))) continue;
-      left.push([path, note]);
+      const note = (await readNote(path)) ?? (await readNote(path + BEING_WRITTEN));
+      if (note === undefined) await removeOld(path + BEING_WRITTEN);
+      else if (this.#isHere(note) && !(await isRunning(note.worker))) left.push([path, note]);
     }
     await Promise.all(
       left.map(async ([path, note]) => {
         try {
           await removeLeftovers(note, note.host.boot === this.#own.host.boot);
           await rm(path, { force: true });
+          await rm(path + BEING_WRITTEN, { force: true });
         } catch (error) {
           warn(
             `what a worker that is gone has left in ${note.folder} could not be removed: ${String(error)}`,
@@ -155,13 +161,19 @@ function groupOf(leader: RunningProcess): Condemned {
 }
 
 async function readNote(path: string): Promise<Note | undefined> {
-  if (!path.endsWith('.json')) return undefined;
   try {
     return JSON.parse(await readFile(path, 'utf8')) as Note;
   } catch {
     // Removed meanwhile, or not whole since the machine went down.
     return undefined;
   }
+}
+
+/** What nobody goes on writing. */
+async function removeOld(path: string): Promise<void> {
+  const written = await stat(path).catch(() => undefined);
+  if (written !== undefined && Date.now() - written.mtimeMs > WRITING_MS)
+    await rm(path, { force: true });
 }
 
 async function thisHost(): Promise<Host> {
