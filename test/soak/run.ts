@@ -100,7 +100,7 @@ try {
   const right = output.filter(
     ({ row_index, result_json }, n) => row_index === String(n) && result_json === String(n),
   ).length;
-  const again = output.filter(({ attempt_count }) => attempt_count !== '1').length;
+  const again = output.filter(({ attempt_count }) => Number(attempt_count) > 1).length;
   console.log(
     `${verdict}: ${completed} of ${rows} rows in ${took.toFixed(0)} s, ${again} of them in their second attempt; ` +
       `${right} right in the output; load ${(load.reduce((a, b) => a + b, 0) / load.length).toFixed(1)} on ${availableParallelism()} cores`,
