@@ -28,6 +28,7 @@ export function onSignal(
   handle: (...messages: unknown[]) => void,
   onRead: () => void = () => {},
 ): Signals {
+  const definition = signal as SignalDefinition<unknown[]>;
   const signals = { waiting: false };
   let task = -1;
   let handled = 0;
@@ -40,13 +41,13 @@ export function onSignal(
     if (handled < AT_ONCE) return;
     signals.waiting = true;
     // Without a handler, they are kept.
-    setHandler(signal as SignalDefinition<unknown[]>, undefined);
+    setHandler(definition, undefined);
     void CancellationScope.nonCancellable(() => sleep(1)).then(() => {
       signals.waiting = false;
-      setHandler(signal as SignalDefinition<unknown[]>, take);
+      setHandler(definition, take);
       onRead();
     });
   };
-  setHandler(signal as SignalDefinition<unknown[]>, take);
+  setHandler(definition, take);
   return signals;
 }
