@@ -41,7 +41,7 @@ export function compileSchema(schema: { [key: string]: Json } | boolean): Result
       throw error;
     }
   };
-  return (result) => {
+  const checked: ResultCheck = (result) => {
     // Stopping at the first error of a schema takes less time, and comes to the same verdict.
     const first = check(result, true, MAX_STEPS);
     if (first === undefined) {
@@ -51,6 +51,17 @@ export function compileSchema(schema: { [key: string]: Json } | boolean): Result
     if (first.length === 0) return [];
     const errors = check(result, false, MAX_STEPS_FOR_ALL_ERRORS) ?? first;
     return leaves(errors).slice(0, MAX_ERRORS).map(toReportError);
+  };
+  return (result) => {
+    try {
+      return checked(result);
+    } catch (error) {
+      // The validator keeps places as URI fragments.
+      if (!(error instanceof URIError)) throw error;
+      const message =
+        'the result has a property name that is not Unicode: half of a surrogate pair';
+      return [{ path: '', message }];
+    }
   };
 }
 

@@ -183,6 +183,16 @@ test('names of JavaScript are names like others', () => {
   assert.deepEqual(errors({ required: ['__proto__', 'toString'] }, {}).length, 2);
 });
 
+test('a name that is half of a surrogate pair is refused', () => {
+  for (const half of ['\ud800', 'x\udc00y']) {
+    assert.deepEqual(errors({ additionalProperties: {} }, { [half]: 0 }), [
+      'the result has a property name that is not Unicode: half of a surrogate pair',
+    ]);
+    refusedSchema({ properties: { [half]: {} } }, /^: URI malformed$/);
+    valid({ properties: { a: {} } }, { a: half });
+  }
+});
+
 test('what looks like a keyword, and is a name or data, is none', () => {
   const names = { pattern: { type: 'string' }, patternProperties: true, type: { const: 1 } };
   const schema = {
