@@ -26,6 +26,7 @@ const MAX_DEPTH = 100;
 /** A result of 1 MiB that is a list of digits has half a million values. */
 const MAX_STEPS = 1_100_000;
 const MAX_STEPS_FOR_ALL_ERRORS = 50_000;
+const HALF_NAME = 'a property name that is not Unicode: half of a surrogate pair';
 
 /** @throws {SchemaError} where the schema is refused. */
 export function compileSchema(schema: { [key: string]: Json } | boolean): ResultCheck {
@@ -58,9 +59,7 @@ export function compileSchema(schema: { [key: string]: Json } | boolean): Result
     } catch (error) {
       // The validator keeps places as URI fragments.
       if (!(error instanceof URIError)) throw error;
-      const message =
-        'the result has a property name that is not Unicode: half of a surrogate pair';
-      return [{ path: '', message }];
+      return [{ path: '', message: `the result has ${HALF_NAME}` }];
     }
   };
 }
@@ -129,7 +128,8 @@ function resolve(schema: Schema | boolean): Record<string, Schema | boolean> {
   try {
     known = dereference(schema as Schema);
   } catch (error) {
-    throw new SchemaError(`: ${(error as Error).message}`);
+    const what = error instanceof URIError ? `has ${HALF_NAME}` : (error as Error).message;
+    throw new SchemaError(`: ${what}`);
   }
   const done = new Set<Schema | boolean>();
   const visit = (place: Schema | boolean | undefined, above: Schema[]): void => {

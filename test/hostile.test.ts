@@ -5,7 +5,8 @@
  * - NUL bytes, `__proto__`, a quote that is never closed, UTF-16: `read-rows.test.ts`; IDs with NUL or a lone
  *   surrogate: `item-ids.test.ts`; a text of a million braces: `template.test.ts`
  * - paths that lead out of the folder of `--workdir`: `isolation.test.ts`
- * - schemas with catastrophic patterns, remote or circular references: `schema.test.ts`, `spec.test.ts`
+ * - schemas with catastrophic patterns, remote or circular references: `schema.test.ts`, `spec.test.ts`; names of half a
+ *   surrogate pair in results: `schema.test.ts`
  * - results too large, too deep, with `__proto__`: `reports.test.ts`; reports of no kind: `report-messages.test.ts`
  * - payloads that cannot be decoded in reports, stops and specs: `undecodable.test.ts`
  * - what commands a terminal: `cli-terminal.test.ts`; what ends a script of a page: `report-html.test.ts`
