@@ -41,4 +41,4 @@ export class OutputTail {
   }
 }
 
-const LINE_BYTES = 4000;
+const LINE_BYTES = 2000;
