@@ -185,7 +185,7 @@ describe('run without a worker', () => {
     const args = await runArgs('lonely', { a: [['report', 1]] });
     const running = new RunningCli(args, { env: env(), cwd: site.folder });
     await until('the notice', () => running.stderr.includes('To start one: agent-jobs worker'));
-    assert.match(running.stderr, /No worker takes .* the task queue nobody, nobody-agents\./);
+    assert.match(running.stderr, /No worker takes .* the task queue nobody or nobody-agents\./);
     const worker = await site.worker({ taskQueue: 'nobody' });
     const ended = await running.ending;
     assert.equal(ended.code, 0, ended.stderr);
