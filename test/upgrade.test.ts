@@ -30,7 +30,7 @@ describe('jobs of the previous commit', { skip }, () => {
   let old: ReturnType<typeof buildOf>;
   before(async () => {
     // So that a job of some rows continues as new a few times, before and after.
-    site = await Site.open({ dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 60 } });
+    site = await Site.open({ dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 40 } });
     old = buildOf((previous as { commit: string }).commit, join(site.folder, 'previous'));
   });
   after(async () => {
@@ -75,7 +75,10 @@ describe('jobs of the previous commit', { skip }, () => {
         `${job.jobId} is in the middle`,
         async () => (await job.status()).completed === FREE,
       );
-      assert.ok((await runsOf(site.client, job.jobId)).length > 1, 'it has not continued as new');
+      await until(
+        `${job.jobId} has continued as new`,
+        async () => (await runsOf(site.client, job.jobId)).length > 1,
+      );
     }
     const running = await until('its agents run', async () => {
       const status = await agents.status();
