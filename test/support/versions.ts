@@ -3,6 +3,8 @@ import type { Client } from '@temporalio/client';
 import { until } from './site.js';
 
 const DEPLOYMENT = 'agent-jobs';
+/** gRPC code. */
+const FAILED_PRECONDITION = 9;
 
 /** Arguments of a worker. */
 export const version = (buildId: string, deploymentName = DEPLOYMENT) => [
@@ -27,5 +29,14 @@ export async function makeCurrent(
     const polled = new Set(known?.versionTaskQueues.map(({ name }) => name));
     return taskQueues.every((queue) => polled.has(queue));
   });
-  await workflowService.setWorkerDeploymentCurrentVersion({ namespace, deploymentName, buildId });
+  // It may have heard of their workflows and not of their activities.
+  await until(`${deploymentName}.${buildId} has all task queues`, () =>
+    workflowService
+      .setWorkerDeploymentCurrentVersion({ namespace, deploymentName, buildId })
+      .then(() => true)
+      .catch((error: { code?: number }) => {
+        if (error.code !== FAILED_PRECONDITION) throw error;
+        return false;
+      }),
+  );
 }
