@@ -71,7 +71,9 @@ describe('workers that go and come', { concurrency: true }, () => {
       external,
     );
     const job = await jobs.start(spec);
-    await until('its rows run', async () => (await job.status()).running === 2);
+    for (const id of ['r000', 'r001']) {
+      await until(`the task of ${id}`, () => job.task(id).catch(() => undefined));
+    }
     first.shutdown();
     await first.done;
     const workflows = await Worker.create({
