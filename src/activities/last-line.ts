@@ -1,5 +1,5 @@
 import type { RunningAgent } from '../agent/running-agent.js';
-import type { ProcessAgent } from '../job.js';
+import { type ProcessAgent, clip } from '../job.js';
 import { transcript } from '../transcript/transcript.js';
 
 /** An event of a program may have an answer of a tool. */
@@ -16,5 +16,9 @@ export function lastLineOf(running: RunningAgent, agent: ProcessAgent): string {
 }
 
 function shown(line: string): string {
-  return line.replace(/\s+/g, ' ').trim().slice(0, MAX_CHARS).toWellFormed();
+  return clip(oneLine(line), MAX_CHARS);
+}
+
+export function oneLine(text: string): string {
+  return text.replace(/\s+/g, ' ').trim();
 }

@@ -22,7 +22,7 @@ import { type StartedAgent, startProcess } from './agent-command.js';
 import type { AgentActivities, AgentEnd, AgentRun } from './contract.js';
 import { startHosted } from './hosted-agent.js';
 import type { OpenJob, OpenJobs } from './open-jobs.js';
-import { lastLineOf } from './last-line.js';
+import { lastLineOf, oneLine } from './last-line.js';
 import { type Why, endOfAgent, giveBack } from './run-end.js';
 import { RunLog } from './run-log.js';
 import { NotPrepared, SetupTeardown } from './setup-teardown.js';
@@ -149,7 +149,7 @@ async function agentEnd(own: Run, cwd: string): Promise<AgentEnd> {
       ? { kind: why }
       : await exited(own, agent, told);
   return {
-    last_line: clip(oneLine(message) || agent.lastLine(), MAX_LINE_CHARS),
+    last_line: clip(oneLine(message ?? '') || agent.lastLine(), MAX_LINE_CHARS),
     ...(usage && { usage }),
     ...(failure_class && { failure_class }),
     ...how,
@@ -231,10 +231,6 @@ function warn(what: string, error: unknown): void {
 }
 
 const MAX_LINE_CHARS = 300;
-
-function oneLine(text = ''): string {
-  return text.replace(/\s+/g, ' ').trim();
-}
 
 function reportsOf(
   { client, metrics, traces }: AgentHost,

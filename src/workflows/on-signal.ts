@@ -24,11 +24,10 @@ export interface Signals {
  * @param onRead called when some had to wait, and may not any more.
  */
 export function onSignal(
-  signal: SignalDefinition<unknown[]> | SignalDefinition<[never]>,
+  signal: SignalDefinition<unknown[]>,
   handle: (...messages: unknown[]) => void,
   onRead: () => void = () => {},
 ): Signals {
-  const definition = signal as SignalDefinition<unknown[]>;
   const signals = { waiting: false };
   let task = -1;
   let handled = 0;
@@ -41,13 +40,13 @@ export function onSignal(
     if (handled < AT_ONCE) return;
     signals.waiting = true;
     // Without a handler, they are kept.
-    setHandler(definition, undefined);
+    setHandler(signal, undefined);
     void CancellationScope.nonCancellable(() => sleep(1)).then(() => {
       signals.waiting = false;
-      setHandler(definition, take);
+      setHandler(signal, take);
       onRead();
     });
   };
-  setHandler(definition, take);
+  setHandler(signal, take);
   return signals;
 }
