@@ -143,6 +143,7 @@ describe('a pool', { concurrency: 4 }, () => {
     await run(b, 2);
     assert.equal((await a.status()).state, 'paused');
     await a.resume();
+    await granted(b, 'paused', 1);
     await endOne(b);
     await run(a, 1);
     await b.stop();
@@ -171,7 +172,7 @@ describe('a pool', { concurrency: 4 }, () => {
     await until('it waits', async () => (await a.status()).state === 'paused');
     await run(b, 2);
     await a.resume();
-    await joined('quota', 2);
+    await granted(b, 'quota', 1);
     await endOne(b);
     assert.deepEqual((await a.result()).completed, 6);
     await run(b, 2);
