@@ -30,14 +30,16 @@ const runAgent: AgentActivities['runAgent'] = async ({ job_id, item_id, run }) =
 };
 
 /** The bare minimum's. */
-const instant = ({ workflow_id }: { workflow_id: string }) =>
-  signal(workflow_id, 'report', { result: 1 });
+const agent = async ({ workflow_id, seconds }: { workflow_id: string; seconds: number }) => {
+  await delay(1000 * seconds);
+  await signal(workflow_id, 'report', { result: 1 });
+};
 
 const connection = await NativeConnection.connect({ address });
 const workers = await Promise.all(
   [
     { taskQueue: 'bench-agents', activities: { runAgent } },
-    { taskQueue: 'bench-bare-agents', activities: { instant } },
+    { taskQueue: 'bench-bare-agents', activities: { agent } },
   ].map((worker) =>
     Worker.create({ connection, maxConcurrentActivityTaskExecutions: 1000, ...worker }),
   ),

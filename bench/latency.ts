@@ -18,7 +18,7 @@ export async function ourLatencies(site: BenchSite, rows: number, inFlight: numb
 }
 
 export async function bareLatencies(site: BenchSite, rows: number, inFlight: number) {
-  const { ended, jobId } = await site.bareJob({ rows, inFlight, external: true });
+  const { ended, jobId } = await site.bareJob({ rows, inFlight });
   return reported(site, ended(), rows, inFlight, (row) => ({
     workflowId: `${jobId}/${row}`,
     signal: 'report',

@@ -129,13 +129,16 @@ export class BenchSite {
     return this.within(`${jobId} has started`, LEAST_SECONDS, started);
   }
 
-  /** Starts the bare minimum's job; its end is to be awaited. */
-  async bareJob({ rows, inFlight, external }: BenchJob & { external: boolean }) {
+  /**
+   * Starts the bare minimum's job; its end is to be awaited.
+   * @param job.seconds what its agents take, by turns; undefined where it waits to be reported.
+   */
+  async bareJob({ rows, inFlight, seconds }: BenchJob & { seconds?: number[] }) {
     const jobId = `bare-${(this.#jobs += 1)}`;
     const started = this.client.workflow.start('bareParent', {
       workflowId: jobId,
       taskQueue: 'bench-bare',
-      args: [jobId, rows, inFlight, external],
+      args: [jobId, rows, inFlight, ...(seconds === undefined ? [] : [seconds])],
     });
     const handle = await this.within(`${jobId} has started`, LEAST_SECONDS, started);
     const ended = () => this.within(`${jobId} has ended`, patience(rows), handle.result());

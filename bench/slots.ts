@@ -15,19 +15,41 @@ export interface SlotUse {
 
 const LIST_MS = 60_000;
 
-/** A job whose agents take their time, and what its items' start and end tell. */
-export async function slotUse(
+/** A job whose agents take their time. */
+export interface SlotJob extends BenchJob {
+  /** What they take, by turns. */
+  seconds: number[];
+}
+
+export async function ourSlots(site: BenchSite, job: SlotJob): Promise<SlotUse> {
+  const jobId = await site.job({ ...job, seconds: (row) => taken(job, row) });
+  return slotUse(site, jobId, 'agentJobItem', job);
+}
+
+export async function bareSlots(site: BenchSite, job: SlotJob): Promise<SlotUse> {
+  const { jobId, ended } = await site.bareJob(job);
+  await ended();
+  return slotUse(site, jobId, 'bareChild', job);
+}
+
+function taken({ seconds }: SlotJob, row: number): number {
+  return seconds[row % seconds.length]!;
+}
+
+/** What the start and end of a job's items tell. */
+async function slotUse(
   site: BenchSite,
-  job: BenchJob & { seconds: (row: number) => number },
+  jobId: string,
+  itemType: string,
+  job: SlotJob,
 ): Promise<SlotUse> {
-  const jobId = await site.job(job);
   const { starts, ends } = await until(
     `all items of ${jobId} are listed`,
-    () => timesOf(site, jobId, job.rows),
+    () => timesOf(site, jobId, itemType, job.rows),
     LIST_MS,
   );
   const empty = emptySlots(starts, ends, job.inFlight);
-  const agentSeconds = sum(Array.from({ length: job.rows }, (_, row) => job.seconds(row)));
+  const agentSeconds = sum(Array.from({ length: job.rows }, (_, row) => taken(job, row)));
   const took = (ends.at(-1)! - starts[0]!) / 1000;
   return {
     ofIdeal: agentSeconds / job.inFlight / took,
@@ -38,10 +60,10 @@ export async function slotUse(
 }
 
 /** When the items started and ended, in order, by the server's clock; undefined where it lists not all yet. */
-async function timesOf({ client }: BenchSite, jobId: string, rows: number) {
+async function timesOf({ client }: BenchSite, jobId: string, itemType: string, rows: number) {
   const starts: number[] = [];
   const ends: number[] = [];
-  const query = `WorkflowType = 'agentJobItem' AND WorkflowId STARTS_WITH '${jobId}/' AND CloseTime IS NOT NULL`;
+  const query = `WorkflowType = '${itemType}' AND WorkflowId STARTS_WITH '${jobId}/' AND CloseTime IS NOT NULL`;
   for await (const { startTime, closeTime } of client.workflow.list({ query })) {
     starts.push(startTime.getTime());
     ends.push(closeTime!.getTime());

@@ -13,33 +13,38 @@ import {
 
 export const report = defineSignal<[unknown]>('report');
 
-const { instant } = proxyActivities<{ instant(item: { workflow_id: string }): Promise<void> }>({
+const { agent } = proxyActivities<{
+  agent(item: { workflow_id: string; seconds: number }): Promise<void>;
+}>({
   taskQueue: 'bench-bare-agents',
   startToCloseTimeout: '1 minute',
 });
 
-/** @param external whether nobody works on the items but who reports. */
+/**
+ * @param seconds what the agents take, by turns; undefined where nobody works on the items but who reports.
+ */
 export async function bareParent(
   jobId: string,
   count: number,
   inFlight: number,
-  external: boolean,
+  seconds?: number[],
 ): Promise<void> {
   let running = 0;
   for (let row = 0; row < count; row += 1) {
     await condition(() => running < inFlight);
     running += 1;
-    void startChild(bareChild, { workflowId: `${jobId}/${row}`, args: [external] })
+    const args: [number | undefined] = [seconds?.[row % seconds.length]];
+    void startChild(bareChild, { workflowId: `${jobId}/${row}`, args })
       .then((child) => child.result())
       .then(() => (running -= 1));
   }
   await condition(() => running === 0);
 }
 
-export async function bareChild(external: boolean): Promise<unknown> {
+export async function bareChild(seconds?: number): Promise<unknown> {
   let result: unknown;
   setHandler(report, (reported) => void (result = reported));
-  if (!external) await instant({ workflow_id: workflowInfo().workflowId });
+  if (seconds !== undefined) await agent({ workflow_id: workflowInfo().workflowId, seconds });
   await condition(() => result !== undefined, '10 minutes');
   return result;
 }
