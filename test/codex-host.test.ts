@@ -46,6 +46,7 @@ test('a host finds each root certificate once, in one file', async (t) => {
   const roots = await readFile(found['SSL_CERT_FILE']!, 'utf8');
   assert.deepEqual(roots.match(/^[A-Z]$/gm), ['A', 'B', 'C']);
   assert.deepEqual(await readdir(found['SSL_CERT_DIR']!), []);
+  assert.equal(await readFile(found['CODEX_CA_CERTIFICATE']!, 'utf8'), pem('A').trim());
   // What is found beside the one that is named differs between versions.
   assert.deepEqual(await rootCertificates(folder, { SSL_CERT_FILE }), {});
   const nothing = { SSL_CERT_FILE: '/none', SSL_CERT_DIR: '/none' };

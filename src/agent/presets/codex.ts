@@ -52,7 +52,13 @@ export const codex: AgentProgram = {
     offered: hostingOffered,
   },
   discover: otherServersOff,
-  passEnv: () => ['CODEX_HOME', 'CODEX_API_KEY', 'OPENAI_*', 'AZURE_OPENAI_*'],
+  passEnv: () => [
+    'CODEX_HOME',
+    'CODEX_API_KEY',
+    'CODEX_CA_CERTIFICATE',
+    'OPENAI_*',
+    'AZURE_OPENAI_*',
+  ],
   env: {},
   reader: () => new CodexReader(),
 };
