@@ -148,7 +148,16 @@ export function workflowIdOf(
 export function itemOf(workflowId: string): { key: string; item_id?: string; generation: number } {
   const [, key = '', generation = '1'] = workflowId.split('/');
   const named = { key, generation: Number(generation) };
-  return key.startsWith('row:') ? named : { ...named, item_id: decodeURIComponent(key) };
+  return key.startsWith('row:') ? named : { ...named, item_id: decodedKey(key) };
+}
+
+/** Whoever starts an item by hand may call it anything. */
+function decodedKey(key: string): string {
+  try {
+    return decodeURIComponent(key);
+  } catch {
+    return key;
+  }
 }
 
 const POOL_PREFIX = 'agent-pool:';

@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import type { JobSpec } from '../src/client.js';
 import { backoffMs } from '../src/workflows/retry-policy.js';
 import { lightSpec } from './support/light-agent.js';
-import { Site, readOutput, until } from './support/site.js';
+import { Site, readOutput, statusOf, until } from './support/site.js';
 
 /** Stands in for Claude Code where its service refuses: its prompt is the class of the refusal. */
 const CLAUDE = `#!/bin/sh
@@ -64,7 +64,7 @@ test('one that has met a rate limit is asked again by its job, and holds no slot
   assert.match(pause.reason, /\(rate_limited\): the service refuses/);
   const ms = Date.parse(pause.until!) - Date.parse(pause.since);
   assert.ok(ms >= 5000 && ms <= 10_000, `${ms} ms`);
-  assert.equal((await job.status()).running, 0);
+  assert.equal((await statusOf(job)).running, 0);
   assert.deepEqual(await waitsOf(job.jobId, 'rate_limit'), []);
   await job.cancel();
   await job.result();
@@ -83,7 +83,7 @@ test('rows that have failed together do not come back together', async () => {
     assert.ok(first! >= 500 && first! <= 1000, `${first} ms`);
     assert.ok(second! >= 1000 && second! <= 2000, `${second} ms`);
   }
-  assert.equal(new Set(waits.map(([first]) => first)).size, 4);
+  assert.equal(new Set(waits.map(String)).size, 4);
 });
 
 test('waits double up to a limit', () => {

@@ -33,6 +33,8 @@ test('an agent in plain shell is told what is wrong, and corrects its result', a
     id_column: 'id',
     output_schema: SCHEMA,
     agent: { command: ['sh', '-c', script] },
+    // It goes on after its report.
+    exit_grace_seconds: 300,
   });
   const { verdict, output_csv_path } = await job.result();
   const told = await readFile(log, 'utf8');

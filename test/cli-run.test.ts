@@ -1,6 +1,6 @@
 /** Jobs run and watched from the command line, to each way in which they end. */
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { JobStatus } from '../src/client.js';
@@ -118,10 +118,11 @@ describe('run', { concurrency: 2 }, () => {
 
   it('Ctrl-C is 130 and leaves the job running, to be watched again', async () => {
     const mark = join(site.folder, 'interrupted');
+    const go = join(site.folder, 'interrupted-goes');
     const rows: Record<string, Step[]> = {
       a: [
         ['touch', mark],
-        ['sleep', 3000],
+        ['wait-for', go],
         ['report', 1],
       ],
     };
@@ -131,6 +132,7 @@ describe('run', { concurrency: 2 }, () => {
     const { code, stdout, stderr } = await running.ending;
     assert.deepEqual([code, stdout], [130, '']);
     assert.match(stderr, /job long goes on\. To watch it again: agent-jobs watch long$/m);
+    await writeFile(go, '');
 
     const watched = await command('watch', 'long', '--json');
     assert.equal(watched.code, 0, watched.stderr);

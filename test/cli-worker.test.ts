@@ -66,7 +66,7 @@ test('it waits for a local server that is slow to answer, as on a busy machine',
   const worker = new RunningCli(['worker'], { env, cwd: '/' });
   // Longer than it takes to find that there is none.
   await wire.asked;
-  await delay(4000);
+  await delay(3000);
   wire.mend();
   await until('the worker is ready', () => {
     if (worker.process.exitCode !== null) throw new Error(worker.stderr);

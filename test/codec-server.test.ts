@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { request } from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import { chromiumPath, openBrowser } from './support/browser.js';
+import { PATIENCE_MS, chromiumPath, openBrowser } from './support/browser.js';
 import { RunningCli, cli } from './support/cli.js';
 import { Site, temporalCli, until } from './support/site.js';
 
@@ -64,6 +64,7 @@ test('the Web UI shows it to who has given it the address with the token', { ski
   const browser = await openBrowser();
   t.after(() => browser.close());
   const page = await browser.newPage();
+  page.setDefaultTimeout(PATIENCE_MS);
   const open = () => page.goto(`${ui}/namespaces/default/workflows/${jobId}%2Frow%3A1`);
   const shown = (what: string) => page.getByText(what).first().waitFor();
   await open();

@@ -86,7 +86,7 @@ it('has every row once in the output, in input order, however many runs it takes
   const items = await itemsOf(site.client, job.jobId);
   const renewals = await inFlightAtRenewals(site.client, job.jobId);
   t.diagnostic(`${runs.length} runs, in flight when it continued: ${renewals.join(' ')}`);
-  assert.ok(runs.length >= 5, `${runs.length} runs`);
+  assert.ok(runs.length >= 3, `${runs.length} runs`);
   assert.equal(items.length, 150);
   assert.ok(mostInFlight(items) <= 16, `${mostInFlight(items)} in flight`);
 });

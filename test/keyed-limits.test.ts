@@ -6,7 +6,7 @@ import type { JobHandle, JobSpec } from '../src/client.js';
 import { itemsOf, mostInFlight, runsOf } from './support/chain.js';
 import { cli } from './support/cli.js';
 import { LIGHT_AGENT } from './support/light-agent.js';
-import { Site, readOutput, until } from './support/site.js';
+import { Site, readOutput, statusOf, until } from './support/site.js';
 
 let site: Site;
 before(async () => {
@@ -105,7 +105,7 @@ describe('limits by key', { concurrency: 4 }, () => {
   it('know what is in flight, passed over and to be started again from one run to the next', async () => {
     const job = await jobOf([...rowsOf('a', 6), ...rowsOf('b', 3)], { max_concurrency: 10 });
     await run(job, ['a0', 'a1', 'b0', 'b1']);
-    assert.equal((await job.status()).waiting_for, 'limit account=2 (5 rows)');
+    assert.equal((await statusOf(job)).waiting_for, 'limit account=2 (5 rows)');
     await renewed(job);
     await run(job, ['a0', 'a1', 'b0', 'b1']);
     await report(job, 'a0');

@@ -10,7 +10,7 @@ import { itemsOf, mostInFlight, runsOf } from './support/chain.js';
 import { cli } from './support/cli.js';
 import { setUpdate } from '../src/messages.js';
 import { lightSpec, rowsOf } from './support/light-agent.js';
-import { Site, type Step, readOutput, temporalCli, until } from './support/site.js';
+import { Site, type Step, readOutput, statusOf, temporalCli, until } from './support/site.js';
 
 const THRESHOLD = 60;
 
@@ -69,11 +69,11 @@ describe('a job is controlled while it runs', { concurrency: 4 }, () => {
     assert.equal(await startedWithUpdate(job), 3);
 
     await job.set({ max_concurrency: 1 });
-    assert.equal((await job.status()).max_concurrency, 1);
+    assert.equal((await statusOf(job)).max_concurrency, 1);
     // Those that run come to their end, and none is started in their place.
     for (const id of ids(4)) await site.file(`c-${id}`, '');
     await until('four are done', async () => (await job.status()).completed === 4);
-    const { running: left, pending } = await job.status();
+    const { running: left, pending } = await statusOf(job);
     assert.deepEqual([left, pending], [1, 5]);
     for (const id of ids(10)) await site.file(`c-${id}`, '');
     assert.equal((await job.result()).verdict, 'succeeded');
@@ -118,7 +118,7 @@ describe('a job is controlled while it runs', { concurrency: 4 }, () => {
       await job.resume();
     }
     assert.ok(asked > 3);
-    assert.equal((await job.status()).max_concurrency, 6);
+    assert.equal((await statusOf(job)).max_concurrency, 6);
     assert.equal((await job.result()).verdict, 'succeeded');
     assert.ok((await runsOf(site.client, job.jobId)).length > 2);
     const last = await site.client.workflow.getHandle(`${job.jobId}/r059`).fetchHistory();
@@ -136,7 +136,7 @@ describe('a job is controlled while it runs', { concurrency: 4 }, () => {
     await until('some are done', async () => (await job.status()).completed > 8);
     await job.pause();
     await until('none runs', async () => (await job.status()).running === 0);
-    const { completed } = await job.status();
+    const { completed } = await statusOf(job);
     const before = (await runsOf(site.client, job.jobId)).length;
     // Each leaves events, and so another run.
     for (let n = 0; n < THRESHOLD / 2; n += 1) await job.set({ max_concurrency: 8 });
@@ -156,7 +156,7 @@ describe('a job is controlled while it runs', { concurrency: 4 }, () => {
     const job = await site.jobs.start(spec, { jobId: 'one-item' });
     await until('the first has begun', () => existsSync(gate('i-a-began')));
     await job.cancelItem('c');
-    assert.equal((await job.status()).cancelled, 1);
+    assert.equal((await statusOf(job)).cancelled, 1);
     await assert.rejects(job.cancelItem('c'), /has ended already/);
     await assert.rejects(job.cancelItem('nobody'), /no item nobody/);
     await job.cancelItem('a');
@@ -225,7 +225,7 @@ describe('a job is controlled while it runs', { concurrency: 4 }, () => {
     await job.retryItem('bad');
     await assert.rejects(job.retryItem('bad'), /again already/);
     // In one step: whoever asks sees all rows, each once.
-    const { completed, failed, pending, running, total, failures } = await job.status();
+    const { completed, failed, pending, running, total, failures } = await statusOf(job);
     assert.deepEqual([completed, failed, pending, running, total], [2, 0, 1, 1, 4]);
     assert.deepEqual(failures, []);
     await job.resume();
@@ -271,7 +271,7 @@ describe('a job is controlled while it runs', { concurrency: 4 }, () => {
     await job.cancelItem('b');
     await job.cancelItem('c');
     for (const id of ['b', 'c']) await job.retryItem(id);
-    assert.deepEqual([(await job.status()).cancelled, (await job.status()).pending], [0, 2]);
+    assert.deepEqual([(await statusOf(job)).cancelled, (await statusOf(job)).pending], [0, 2]);
     await site.file('again-a', '');
     await until('one is there again', () => existsSync(gate('again-b-began')));
     await job.stop();
@@ -303,7 +303,7 @@ describe('a job is controlled while it runs', { concurrency: 4 }, () => {
     await job.pause();
     for (const n of [1, 2, 3]) await job.retryItem(`r00${n}`);
     await renewed(() => job.set({ max_concurrency: 2 }));
-    assert.deepEqual([(await job.status()).completed, (await job.status()).pending], [4, 3]);
+    assert.deepEqual([(await statusOf(job)).completed, (await statusOf(job)).pending], [4, 3]);
     await job.resume();
     await until('they are done', async () => (await job.status()).completed === 7);
     await job.cancelItem('r000');
@@ -387,7 +387,7 @@ describe('a job is controlled while it runs', { concurrency: 4 }, () => {
     const { events } = await handle.fetchHistory();
     assert.ok(!events!.some((event) => event.workflowExecutionUpdateAcceptedEventAttributes));
     await assert.rejects(job.set({ max_concurrency: 5000 }), ControlRefused);
-    assert.equal((await job.status()).max_concurrency, 3);
+    assert.equal((await statusOf(job)).max_concurrency, 3);
     await job.stop();
     await assert.rejects(job.resume(), ControlRefused);
     await assert.rejects(job.pause(), /has been stopped/);
@@ -409,16 +409,16 @@ describe('a job is controlled while it runs', { concurrency: 4 }, () => {
     assert.match(wrong.stderr, /max_concurrency: Too small/);
     assert.equal((await run('set', 'told')).code, 2);
     assert.equal((await run('pause', 'told', '--reason', 'why not')).code, 0);
-    assert.equal((await job.status()).paused?.reason, 'why not');
+    assert.equal((await statusOf(job)).paused?.reason, 'why not');
     assert.equal((await run('resume', 'told')).code, 0);
     assert.equal((await run('cancel', 'told', 'r2')).code, 0);
-    assert.equal((await job.status()).cancelled, 1);
+    assert.equal((await statusOf(job)).cancelled, 1);
     const retried = await run('retry', 'told', 'r2');
     assert.deepEqual(
       [retried.code, retried.stdout],
       [0, 'Item r2 of job told is to be started again.\n'],
     );
-    assert.equal((await job.status()).cancelled, 0);
+    assert.equal((await statusOf(job)).cancelled, 0);
     const refused = await run('retry', 'told', 'r0');
     assert.deepEqual([refused.code, refused.stdout], [2, '']);
     assert.match(refused.stderr, /item r0 runs: cancel it first/);
@@ -437,7 +437,7 @@ describe('a job is controlled while it runs', { concurrency: 4 }, () => {
       return (JSON.parse(stdout) as { result: { accepted: boolean } }).result;
     };
     assert.deepEqual(await update('pause'), { accepted: true });
-    assert.equal((await job.status()).state, 'paused');
+    assert.equal((await statusOf(job)).state, 'paused');
     assert.deepEqual(await update('resume'), { accepted: true });
     assert.deepEqual(await update('set', { max_concurrency: 4 }), { accepted: true });
     await until('it is cancelled', async () => (await job.status()).cancelled === 1);

@@ -153,9 +153,10 @@ test('after wait_seconds the job goes on, and get_agent_job waits for its end', 
 });
 
 test('why a job starts no more rows is told', async () => {
+  const isPaused = join(site.folder, 'is-paused');
   const rows = await rowsOf({
     a: [
-      ['sleep', 500],
+      ['wait-for', isPaused],
       ['report', 1],
     ],
     b: [['report', 2]],
@@ -167,6 +168,7 @@ test('why a job starts no more rows is told', async () => {
   await job.pause('deploying');
   const paused = await mcp.call('get_agent_job', { job_id });
   assert.deepEqual([paused.status, paused.waiting_for], ['running', 'paused: deploying']);
+  await writeFile(isPaused, '');
   await job.resume();
   const ended = await mcp.call('get_agent_job', { job_id, wait_seconds: 30 });
   assert.deepEqual([ended.status, ended.waiting_for], ['completed', undefined]);

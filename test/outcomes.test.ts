@@ -107,10 +107,10 @@ describe('how agents end', { concurrency: true }, () => {
           refused: `${INVALID}; exec sleep 1000`,
           valid: `${VALID}; exec sleep 1000`,
         },
-        { output_schema: SCHEMA, max_runtime_seconds: 4, report_grace_seconds: 0 },
+        { output_schema: SCHEMA, max_runtime_seconds: 15, report_grace_seconds: 0 },
       ),
     );
-    const late = 'failed 1 timed_out: still running after the 4 s allowed, ended';
+    const late = 'failed 1 timed_out: still running after the 15 s allowed, ended';
     assert.deepEqual(outcomes(rows), {
       polite: `${late}: working`,
       stubborn: late,

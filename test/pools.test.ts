@@ -9,7 +9,7 @@ import type { AgentJobsWorker } from '../src/worker.js';
 import { itemsOf, mostInFlight, runsOf } from './support/chain.js';
 import { cli } from './support/cli.js';
 import { LIGHT_AGENT, lightSpec, rowsOf } from './support/light-agent.js';
-import { Site, temporalCli, until } from './support/site.js';
+import { Site, statusOf, temporalCli, until } from './support/site.js';
 
 let site: Site;
 let worker: AgentJobsWorker;
@@ -63,14 +63,10 @@ const run = (job: JobHandle, count: number) =>
 
 /** Has the first of the rows that run come to its end. */
 async function endOne(job: JobHandle): Promise<void> {
-  const { completed } = await job.status();
-  await until(`a row of ${job.jobId} ends`, async () => {
-    const [item_id] = await runningIds(job);
-    if (item_id !== undefined) {
-      await site.jobs.report({ job_id: job.jobId, item_id, result: 1 });
-    }
-    return (await job.status()).completed > completed;
-  });
+  const { completed } = await statusOf(job);
+  const item_id = await until(`a row of ${job.jobId} runs`, async () => (await runningIds(job))[0]);
+  await site.jobs.report({ job_id: job.jobId, item_id, result: 1 });
+  await until(`${item_id} has ended`, async () => (await job.status()).completed > completed);
 }
 
 async function end(...jobs: JobHandle[]): Promise<void> {
@@ -92,7 +88,7 @@ describe('a pool', { concurrency: 4 }, () => {
     await run(a, 4);
     const b = await external('shared-b', 'shared', 4);
     await granted(b, 'shared', 0);
-    assert.equal((await b.status()).running, 0);
+    assert.equal((await statusOf(b)).running, 0);
     await granted(a, 'shared', 2);
     const shown = await cli(['status', 'shared-b'], { env: site.processEnv });
     assert.match(shown.stdout, /waiting +for pool shared \(0 of 10 slots granted\)/);
@@ -115,7 +111,7 @@ describe('a pool', { concurrency: 4 }, () => {
   it('is not what a job waits for that has as many slots as it can use', async () => {
     const job = await external('full', 'roomy', 20);
     await run(job, 10);
-    assert.equal((await job.status()).waiting_for, null);
+    assert.equal((await statusOf(job)).waiting_for, null);
     await end(job);
   });
 
@@ -141,7 +137,7 @@ describe('a pool', { concurrency: 4 }, () => {
     await run(b, 1);
     await endOne(a);
     await run(b, 2);
-    assert.equal((await a.status()).state, 'paused');
+    assert.equal((await statusOf(a)).state, 'paused');
     await a.resume();
     await granted(b, 'paused', 1);
     await endOne(b);

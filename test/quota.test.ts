@@ -11,7 +11,7 @@ import { itemsOf, runsOf } from './support/chain.js';
 import { standIn } from './support/claude.js';
 import { cli } from './support/cli.js';
 import { LIGHT_AGENT, lightSpec, rowsOf } from './support/light-agent.js';
-import { Site, readOutput, until } from './support/site.js';
+import { Site, readOutput, statusOf, until } from './support/site.js';
 
 const THRESHOLD = 60;
 /** What the agents of a service without quota print. */
@@ -37,9 +37,9 @@ class Service {
     this.#name = name;
   }
 
-  /** Shell that ends for the limit while the service is shut. @param until as it is stated. */
-  shut(until = ''): string {
-    return `[ -e '${path(this.#name)}' ] || { echo 'over the limit ${until}'; exit 1; }`;
+  /** Shell that ends for the limit while the service is shut. @param more what else it says then. */
+  shut(more = ''): string {
+    return `[ -e '${path(this.#name)}' ] || { echo 'over the limit ${more}'; exit 1; }`;
   }
 
   /** The same for so long from the first call on. */
@@ -90,7 +90,7 @@ const ALL_PENDING = { completed: 0, failed: 0, cancelled: 0 };
 describe('a limit that agents meet', { concurrency: 4 }, () => {
   it('pauses the job until the reset that is stated, and fails no row', async () => {
     const service = new Service('itself');
-    const shell = await service.shutFor(3000);
+    const shell = await service.shutFor(10_000);
     const spec = await limited(
       rowsOf(24, (n) => `${shell}; sleep 0.2; report ${n}`),
       { max_concurrency: 8 },
@@ -123,18 +123,26 @@ describe('a limit that agents meet', { concurrency: 4 }, () => {
     assert.match(logs.stdout, /over the limit until/);
   });
 
+  it('pauses the job for a while where nobody says how long', async () => {
+    const agent = { command: LIGHT_AGENT, quota_exit_code: 75 };
+    const job = await site.jobs.start(await limited({ a: 'exit 75' }, { agent }));
+    const { paused: pause } = await paused(job);
+    const seconds = (Date.parse(pause.until) - Date.parse(pause.since)) / 1000;
+    assert.ok(seconds >= 5 && seconds <= 10, `${seconds} s`);
+    await job.cancel();
+    await job.result();
+  });
+
   it('goes on where it is told to, one row first', async () => {
     const service = new Service('told');
     const agent = { command: LIGHT_AGENT, quota_exit_code: 75 };
-    const shell = service.shut().replace('exit 1', 'exit 75');
+    const shell = service.shut('retry after 600 s').replace('exit 1', 'exit 75');
     const spec = await limited(
       rowsOf(6, (n) => `${shell}; sleep 0.1; report ${n}`),
       { max_concurrency: 3, agent, max_attempts: 5 },
     );
     const job = await site.jobs.start(spec, { jobId: 'told' });
     const { paused: pause } = await paused(job);
-    const seconds = (Date.parse(pause.until) - Date.parse(pause.since)) / 1000;
-    assert.ok(seconds >= 5 && seconds <= 10, `${seconds} s`);
     await until('all are back', async () => (await job.status()).running === 0);
     const before = (await itemsOf(site.client, job.jobId)).length;
     assert.equal(before, 3);
@@ -219,10 +227,9 @@ describe('a limit that agents meet', { concurrency: 4 }, () => {
     assert.match(shown.stdout, /paused +until .*\d\d:\d\d: quota: r00\d exited/);
     const listed = await cli(['items', 'stop', '--status', 'pending'], { env });
     assert.match(listed.stdout, /r000[^]*r003/);
-    const asked = Date.now();
     await Promise.all([stopped.stop(), cancelled.cancel(), held.pause('lunch')]);
+    // An hour before the limit is over.
     const [a, b] = await Promise.all([stopped.result(), cancelled.result()]);
-    assert.ok(Date.now() - asked < 5000, `it took ${Date.now() - asked} ms`);
     assert.deepEqual([a.verdict, b.verdict], ['stopped', 'cancelled']);
     for (const { completed, failed, cancelled: ended } of [a, b]) {
       assert.deepEqual({ completed, failed, cancelled: ended }, ALL_PENDING);
@@ -230,10 +237,10 @@ describe('a limit that agents meet', { concurrency: 4 }, () => {
     const output = await readOutput(a.output_csv_path);
     assert.ok(output.every((row) => row['status'] === 'pending' && row['last_error'] === ''));
     // A person's pause is the one that is shown, and ends with a person's word only.
-    assert.equal((await held.status()).paused?.reason, 'lunch');
+    assert.equal((await statusOf(held)).paused?.reason, 'lunch');
     const answer = await cli(['cancel', 'pause', 'r000'], { env: site.processEnv });
     assert.equal(answer.code, 0, answer.stderr);
-    assert.equal((await held.status()).cancelled, 1);
+    assert.equal((await statusOf(held)).cancelled, 1);
     await held.cancel();
     await held.result();
   });
@@ -241,7 +248,7 @@ describe('a limit that agents meet', { concurrency: 4 }, () => {
 
 it('is waited for while the job continues as new and the worker is another', async () => {
   const service = new Service('chain');
-  const shell = await service.shutFor(9000);
+  const shell = await service.shutFor(30_000);
   const spec = await limited(
     rowsOf(30, (n) => `${shell}; report ${n}`),
     { max_concurrency: 6 },
@@ -321,7 +328,7 @@ it('counts what agents have used before they met it', async () => {
       /^quota: [ab] exited with code 1 \(quota\): You have hit your limit/,
     );
     await until('both are back', async () => (await job.status()).running === 0);
-    assert.equal((await job.status()).usage?.cost_usd, 0.5);
+    assert.equal((await statusOf(job)).usage?.cost_usd, 0.5);
     await writeFile(open, '');
     await job.resume();
     const { verdict, usage } = await job.result();

@@ -123,7 +123,7 @@ test('a token expires some time after its run', async () => {
   (await until('a delivery', () => deliveries[0]))('delivered');
   assert.equal((await first).status, 200);
   assert.equal(await reports.finish(NEVER), undefined);
-  endpoint.expire(token, 300);
+  endpoint.expire(token, 3000);
   assert.equal((await send(token, {})).status, 200);
   await until('expiry', async () => (await send(token, {})).status === 401);
 });

@@ -259,6 +259,11 @@ test('the page of a job that runs', { skip }, async () => {
     const { completed, running } = await job.status();
     return completed === 1 && running === 1;
   });
+  // One that is asked for counts as running before the server lists it.
+  await until('b is listed', async () => {
+    for await (const { item_id } of job.items('running')) return item_id;
+    return false;
+  });
   const path = join(site.folder, 'runs.html');
   await job.reportHtml(path);
   const { page, faults, context } = await openPage(browser, pathToFileURL(path).href);

@@ -1,10 +1,10 @@
 /** Reports of real agents to the endpoint of their worker. */
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { type EndedRow, runJob } from './support/ended-job.js';
-import { Site, type Step } from './support/site.js';
+import { type EndedRow, endedJob, runJob } from './support/ended-job.js';
+import { Site, type Step, until } from './support/site.js';
 
 let site: Site;
 before(async () => {
@@ -253,18 +253,21 @@ test('a result has a limit, exact to the byte; a large one is stored by referenc
 });
 
 test('`stop: true` stops the job: rows in flight end, no more are started', async () => {
-  const { rows, summary } = await runJob(
-    site,
+  const stopped = join(site.folder, 'stopped');
+  const job = await site.jobs.start(
     await site.spec(
       {
         a: [['report', GOOD, { stop: true }]],
-        b: [['sleep', 500], VALID],
+        b: [['wait-for', stopped], VALID],
         c: [VALID],
         d: [VALID],
       },
       { max_concurrency: 2 },
     ),
   );
+  await until('it stops', async () => (await job.status()).state === 'stopping');
+  await writeFile(stopped, '');
+  const { rows, summary } = await endedJob(site, job);
   assert.deepEqual(
     Object.values(rows).map(({ status }) => status),
     ['completed', 'completed', 'pending', 'pending'],

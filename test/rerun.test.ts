@@ -18,7 +18,7 @@ import { itemsOf, runsOf } from './support/chain.js';
 import { cli } from './support/cli.js';
 import { LIGHT_AGENT } from './support/light-agent.js';
 import { Workshop } from './support/workshop.js';
-import { Site, readOutput, temporalCli, until } from './support/site.js';
+import { Site, readOutput, statusOf, temporalCli, until } from './support/site.js';
 
 let site: Site;
 before(async () => {
@@ -67,7 +67,7 @@ describe('rerun', { concurrency: 4 }, () => {
     const workshop = await Workshop.open(site);
     await workshop.make('fails', 'b', 'd');
     const first = await workshop.run();
-    assert.equal((await first.status()).verdict, 'partial');
+    assert.equal((await statusOf(first)).verdict, 'partial');
     await workshop.starts();
     await workshop.mend('fails', 'b', 'd');
     // What is changed in the input meanwhile changes nothing.

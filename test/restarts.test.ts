@@ -112,7 +112,7 @@ describe('workers that go and come', { concurrency: true }, () => {
     await first.kill();
     const lost = await starts.read();
     for (const { pid } of lost) {
-      await until(`the agents of group ${pid} are gone`, () => isGroupGone(pid), 5000);
+      await until(`the agents of group ${pid} are gone`, () => isGroupGone(pid));
     }
     await WorkerProcess.start(env, { cwd: folder, args });
     await assertAllCompleted(await job.result(), 20);
@@ -166,11 +166,14 @@ describe('workers that go and come', { concurrency: true }, () => {
     const { env, jobs, starts, folder } = await place('drained');
     const args = ['--concurrency', '3'];
     const first = await WorkerProcess.start(env, { cwd: folder, args });
-    const shell = (n: number) => `${starts.shell}; sleep 2; report ${n}`;
+    const shell = (n: number) =>
+      `${starts.shell}; while [ ! -e ${folder}/go ]; do sleep 0.1; done; report ${n}`;
     const spec = await lightSpec(site, rowsOf(6, shell), { max_concurrency: 6 });
     const job = await jobs.start(spec);
     await until('three run', async () => (await starts.read()).length === 3);
     first.signal('SIGTERM');
+    await until('it takes no more', () => first.said.includes('takes no more'));
+    await writeFile(join(folder, 'go'), '');
     assert.equal(await first.ended, 0);
     assert.equal((await starts.read()).length, 3);
     await WorkerProcess.start(env, { cwd: folder, args });
@@ -201,7 +204,7 @@ describe('workers that go and come', { concurrency: true }, () => {
       }
       assert.equal(await first.ended, 0);
       for (const { pid } of await starts.read()) {
-        await until(`the agents of group ${pid} are gone`, () => isGroupGone(pid), 5000);
+        await until(`the agents of group ${pid} are gone`, () => isGroupGone(pid));
       }
       await WorkerProcess.start(env, { cwd: folder });
       await assertAllCompleted(await job.result(), 3);

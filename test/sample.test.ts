@@ -8,7 +8,7 @@ import { standIn } from './support/claude.js';
 import { MAIN, cli } from './support/cli.js';
 import { lightSpec, rowsOf } from './support/light-agent.js';
 import { isGroupGone, pidsIn } from './support/processes.js';
-import { Site, readOutput, until } from './support/site.js';
+import { Site, readOutput, statusOf, until } from './support/site.js';
 import { Terminal, hasTmux } from './support/terminal.js';
 
 const THRESHOLD = 60;
@@ -139,12 +139,12 @@ describe('a deadline', { concurrency: 2 }, () => {
     const before = (await runsOf(site.client, 'over')).length;
     for (let n = 0; n < THRESHOLD / 2; n += 1) await job.set({ deadline: inMs(500_000 + n) });
     assert.ok((await runsOf(site.client, 'over')).length > before);
-    assert.equal((await job.status()).verdict, null);
+    assert.equal((await statusOf(job)).verdict, null);
     const set = await cli(['set', 'over', '--deadline', '2h'], { env: site.processEnv });
     assert.equal(set.code, 0, set.stderr);
     const left = Date.parse((await job.status()).deadline!) - Date.now();
     assert.ok(left > 6_900_000 && left <= 7_200_000, `${left} ms`);
-    await job.set({ deadline: inMs(2000) });
+    await job.set({ deadline: inMs(8000) });
     const summary = await job.result();
     const { verdict, completed, cancelled, pending, stop_reason } = summary;
     assert.deepEqual([verdict, completed, cancelled, pending], ['stopped', 2, 3, 3]);
@@ -157,7 +157,7 @@ describe('a deadline', { concurrency: 2 }, () => {
   });
 
   it('is kept while the job is paused', async () => {
-    const { job } = await start('held', { deadline: inMs(4000) });
+    const { job } = await start('held', { deadline: inMs(15_000) });
     await job.pause();
     const { verdict } = await job.result();
     assert.equal(verdict, 'stopped');

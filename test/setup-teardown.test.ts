@@ -139,8 +139,8 @@ test('a teardown comes also after a timeout; if it fails, that is noted and no m
 test('the time of setup is not the agent’s, and a cancel ends it', async () => {
   const slow = await runRow(
     'sleep 0.2; report 1',
-    { workdir: site.folder, setup: 'sleep 2' },
-    { max_runtime_seconds: 1.5 },
+    { workdir: site.folder, setup: 'sleep 7' },
+    { max_runtime_seconds: 5 },
   );
   assert.equal(slow.row['status'], 'completed', slow.row['last_error']);
   const began = join(site.folder, 'setup-began');

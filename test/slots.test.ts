@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Site, type Step, readOutput, until } from './support/site.js';
+import { Site, type Step, readOutput, statusOf, until } from './support/site.js';
 
 let site: Site;
 before(async () => {
@@ -56,7 +56,7 @@ test('a slot is refilled as its row settles, while another row goes on', async (
   const job = await site.jobs.start(spec);
   await until('the last row runs beside the first', () => existsSync(last));
   await until('all but the first are done', async () => (await job.status()).completed === 3);
-  assert.equal((await job.status()).running, 1);
+  assert.equal((await statusOf(job)).running, 1);
   await site.file('gate', '');
   assert.equal((await job.result()).verdict, 'succeeded');
 });

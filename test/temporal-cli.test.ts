@@ -1,9 +1,11 @@
 /** The README's commands for the Temporal CLI alone. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
-import { AGENT, Site, readOutput, temporalCli, until } from './support/site.js';
+import { AGENT, Site, type Step, readOutput, temporalCli, until } from './support/site.js';
 
 let site: Site;
 before(async () => {
@@ -40,9 +42,14 @@ async function progressOf(jobId: string): Promise<Record<string, unknown>> {
 }
 
 test('a job is started, asked for its progress and stopped', async () => {
+  const gate = join(site.folder, 'stopped');
+  const b: Step[] = [
+    ['wait-for', gate],
+    ['exit', 1],
+  ];
   const spec = await site.spec(
-    { a: [['report', 'one']], b: [['hang']], c: [['report', 'three']] },
-    { max_concurrency: 2, max_runtime_seconds: 5 },
+    { a: [['report', 'one']], b, c: [['report', 'three']] },
+    { max_concurrency: 2 },
   );
   await startJob('cli-job', spec);
   const progress = await until('a row is done and one runs', async () => {
@@ -52,6 +59,7 @@ test('a job is started, asked for its progress and stopped', async () => {
   assert.equal(progress['total'], 3);
   assert.equal(progress['running'], 1);
   await temporal('workflow', 'signal', '--workflow-id', 'cli-job', '--name', 'stop');
+  await writeFile(gate, '');
   const result = await resultOf('cli-job');
   assert.deepEqual(
     [result['verdict'], result['completed'], result['failed'], result['stop_reason']],
@@ -68,7 +76,16 @@ test('an external item is asked for its task, and reported by signal and by upda
     output_schema: { type: 'object', required: ['label'] },
     agent: { external: true },
   });
-  await until('both items run', async () => (await progressOf('cli-external'))['running'] === 2);
+  // One that is asked for counts as running before it has started.
+  for (const id of ['A-1', 'A 2']) {
+    await until(`item ${id} waits`, () =>
+      site.jobs
+        .job('cli-external')
+        .task(id)
+        .catch(() => undefined),
+    );
+  }
+  assert.equal((await progressOf('cli-external'))['running'], 2);
   const stdout = await temporal(
     ...['workflow', 'query', '--type', 'item', '--workflow-id', 'cli-external/A-1', '-o', 'json'],
   );

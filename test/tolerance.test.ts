@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import type { JobSpec, JobSummary } from '../src/client.js';
 import { cli } from './support/cli.js';
 import { lightSpec, rowsOf } from './support/light-agent.js';
-import { Site, readOutput, until } from './support/site.js';
+import { Site, readOutput, statusOf, until } from './support/site.js';
 
 let site: Site;
 before(async () => {
@@ -145,7 +145,7 @@ describe('failures are tolerated up to a limit', { concurrency: 4 }, () => {
       [0, 'Job tolerant goes on with tolerated_failures 1.\n'],
     );
     await until('another has begun', async () => (await job.status()).completed === 1);
-    assert.equal((await job.status()).halt_reason, null);
+    assert.equal((await statusOf(job)).halt_reason, null);
     await until('two run', async () => (await job.status()).running === 2);
     await job.set({ tolerated_failures: 0 });
     for (const name of ['goes-on', 'waits-on']) await site.file(name, '');

@@ -318,7 +318,7 @@ test('a host ends with a worker that is killed', async () => {
 /** That no turn goes on. */
 async function noModelAsked(): Promise<void> {
   const { unanswered } = mocked.codexModel;
-  await until('no model is asked any more', () => unanswered.size === 0, 3000);
+  await until('no model is asked any more', () => unanswered.size === 0);
 }
 
 /** Whether Codex has noted something in its log, which it writes every two seconds. */

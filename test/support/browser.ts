@@ -14,6 +14,9 @@ export function chromiumPath(): string | undefined {
   return PLACES.find((path) => existsSync(path));
 }
 
+/** A machine under load may take its time for each step. */
+export const PATIENCE_MS = 120_000;
+
 export async function openBrowser(): Promise<Browser> {
   const executablePath = chromiumPath();
   if (executablePath === undefined) throw new Error(`no Chromium at ${PLACES.join(', ')}`);
@@ -33,6 +36,7 @@ export async function openPage(
   options: Parameters<Browser['newContext']>[0] = {},
 ): Promise<WatchedPage & { context: BrowserContext }> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  context.setDefaultTimeout(PATIENCE_MS);
   const page = await context.newPage();
   const faults: string[] = [];
   page.on('pageerror', (error) => faults.push(`error: ${error.message}`));

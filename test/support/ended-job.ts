@@ -1,7 +1,7 @@
 /** Runs a job to its end, and reads what it leaves: its output, and what its agents printed. */
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { JobSpec, JobSummary } from '../../src/client.js';
+import type { JobHandle, JobSpec, JobSummary } from '../../src/client.js';
 import { type Site, readOutput } from './site.js';
 
 export interface EndedRow {
@@ -32,7 +32,10 @@ export interface EndedJob {
 }
 
 export async function runJob(site: Site, spec: JobSpec): Promise<EndedJob> {
-  const job = await site.jobs.start(spec);
+  return endedJob(site, await site.jobs.start(spec));
+}
+
+export async function endedJob(site: Site, job: JobHandle): Promise<EndedJob> {
   const summary = await job.result();
   const rows: Record<string, EndedRow> = {};
   for (const row of await readOutput(summary.output_csv_path)) {

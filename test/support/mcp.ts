@@ -35,6 +35,9 @@ export interface JobAnswer {
   next?: string;
 }
 
+/** A tool may wait for a job's end; its client gives up after a minute otherwise. */
+const CALL_MS = 300_000;
+
 interface CallOptions {
   onprogress?: ProgressCallback;
   signal?: AbortSignal;
@@ -105,7 +108,7 @@ export class McpClient {
   async #call(name: string, args: object, options: CallOptions) {
     const { isError, content, structuredContent } = await this.client.callTool(
       { name, arguments: { ...args } },
-      options,
+      { timeout: CALL_MS, ...options },
     );
     const [first] = content;
     return {

@@ -10,7 +10,7 @@ import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { parse } from 'csv-parse/sync';
 import { stringify } from 'csv-stringify/sync';
-import { AgentJobs, type JobSpec } from '../../src/client.js';
+import { AgentJobs, type JobHandle, type JobSpec, type JobStatus } from '../../src/client.js';
 import { dataConverterFor } from '../../src/data-converter.js';
 import { type Keys, parseKeys } from '../../src/encryption/keys.js';
 import {
@@ -56,6 +56,21 @@ export interface SiteOptions {
   ui?: true;
 }
 
+/** The SDK gives a server 5 s to serve, which is little on a machine under load. */
+const SERVER_TRIES = 5;
+
+async function localServer(
+  options: Parameters<typeof TestWorkflowEnvironment.createLocal>[0],
+): Promise<TestWorkflowEnvironment> {
+  for (let tried = 1; ; tried += 1) {
+    try {
+      return await TestWorkflowEnvironment.createLocal(options);
+    } catch (error) {
+      if (tried === SERVER_TRIES) throw error;
+    }
+  }
+}
+
 export class Site {
   readonly env: TestWorkflowEnvironment;
   readonly client: Client;
@@ -74,7 +89,7 @@ export class Site {
     quietRuntime();
     const config = Object.entries(options.dynamicConfig ?? {});
     const uiPort = options.ui ? await freePort() : undefined;
-    const env = await TestWorkflowEnvironment.createLocal({
+    const env = await localServer({
       server: {
         executable: { type: 'existing-path', path: temporalCli() },
         searchAttributes: [],
@@ -191,6 +206,14 @@ export class Site {
 /** Reads an output CSV: a record per line. */
 export async function readOutput(path: string): Promise<Record<string, string>[]> {
   return parse(await readFile(path, 'utf8'), { columns: true });
+}
+
+/** A job's status by its own account, which a machine under load may not give at the first time of asking. */
+export function statusOf(job: JobHandle): Promise<JobStatus> {
+  return until(`${job.jobId} tells its status`, async () => {
+    const status = await job.status();
+    return status.state !== 'unreachable' && status;
+  });
 }
 
 /** Waits until the condition gives a value, and fails naming what was waited for. */
