@@ -10,6 +10,7 @@ import { after, before, test } from 'node:test';
 import { stringify } from 'csv-stringify/sync';
 import { AgentJobs, type JobSummary } from '../src/client.js';
 import { RunningCli, cli } from './support/cli.js';
+import { LARGE_ROW_CHARS } from '../src/store/job-store.js';
 import { hostOf, started } from './support/host.js';
 import { S3Server } from './support/s3-server.js';
 import { AGENT, Site, type Step, readOutput, until } from './support/site.js';
@@ -226,6 +227,41 @@ test('an object store that is away for a time fails nothing', async () => {
     ]),
     [1, 2, 3].map(() => ['completed', '1']),
   );
+});
+
+test('an object store that does not answer for a time is no lost worker', async () => {
+  const jobs = new AgentJobs({ client: site.client, taskQueue: site.taskQueue, store: STORE });
+  const open = join(site.folder, 'open-late');
+  const waiting: Step[] = [
+    ['wait-for', open],
+    ['report', 1],
+  ];
+  // Too large for a page: it is read from the store when its agent is started.
+  const large: Step[] = [['out', 'x'.repeat(2 * LARGE_ROW_CHARS)], ...waiting];
+  const spec = await site.spec({ a: waiting, b: large }, { max_concurrency: 1 });
+  const job = await jobs.start(spec);
+  await until('the first agent runs', async () => (await job.status()).running === 1);
+  const late = site.client.workflow.getHandle(`${job.jobId}/b`);
+  s3.hang();
+  try {
+    await job.set({ max_concurrency: 2 });
+    await until(
+      'its worker is heard of for longer than one that is lost',
+      async () => {
+        const { raw } = await late.describe().catch(() => ({ raw: undefined }));
+        const [activity] = raw?.pendingActivities ?? [];
+        const at = (time: { seconds?: unknown } | null | undefined) => Number(time?.seconds ?? NaN);
+        return at(activity?.lastHeartbeatTime) - at(activity?.lastStartedTime) > 22;
+      },
+      90_000,
+    );
+  } finally {
+    s3.goOn();
+  }
+  await writeFile(open, '');
+  assert.equal((await job.result()).verdict, 'succeeded');
+  const { events } = await late.fetchHistory();
+  assert.ok(!events!.some((event) => event.activityTaskTimedOutEventAttributes));
 });
 
 test('a store that cannot be used stops a command and a worker at once, with what to do', async () => {

@@ -77,14 +77,24 @@ interface Run {
  * worker goes.
  */
 async function runAgent(host: AgentHost, run: AgentRun): Promise<AgentEnd> {
+  const life: Life = { said: () => undefined };
+  // From the start: a store that does not answer is no lost worker.
+  const heartbeat = setInterval(() => Context.current().heartbeat(life.said()), HEARTBEAT_MS);
+  try {
+    return await endOf(host, run, life);
+  } finally {
+    clearInterval(heartbeat);
+  }
+}
+
+/** @throws what tells the server that the run came to nothing. */
+async function endOf(host: AgentHost, run: AgentRun, life: Life): Promise<AgentEnd> {
   const job = await host.jobs.open(run);
   const { agent } = job.record.spec;
   if (!isProcess(agent)) throw new Error(`job ${run.job_id} has no process to start`);
   const row = await job.row(run.row_index);
   const reports = reportsOf(host, run, job);
   const token = host.endpoint.admit(reports);
-  const life: Life = { said: () => undefined };
-  const heartbeat = setInterval(() => Context.current().heartbeat(life.said()), HEARTBEAT_MS);
   const log = new RunLog();
   let place: Workplace | undefined;
   try {
@@ -99,7 +109,6 @@ async function runAgent(host: AgentHost, run: AgentRun): Promise<AgentEnd> {
     await saveLog(job, run, log.text());
     // What cannot be removed stays: the run is over, and must not be repeated for that.
     await place?.close().catch((error: unknown) => warn('what a run has left stays', error));
-    clearInterval(heartbeat);
   }
 }
 

@@ -68,6 +68,15 @@ export class S3Server {
     };
   }
 
+  /** It takes connections, and answers nothing until it goes on. */
+  hang(): void {
+    this.#process?.kill('SIGSTOP');
+  }
+
+  goOn(): void {
+    this.#process?.kill('SIGCONT');
+  }
+
   /** `kill -9`; returns when it is gone. */
   async kill(): Promise<void> {
     const server = this.#process;
