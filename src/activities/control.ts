@@ -125,9 +125,13 @@ export function createControlActivities(deps: {
     },
 
     async cancelItems(items) {
-      for (const { workflowId, runId } of await executionsOf(items)) {
-        await client.workflow.getHandle(workflowId, runId).cancel().catch(ignoreClosed);
-      }
+      const left = (await executionsOf(items)).values();
+      const cancel = async () => {
+        for (const { workflowId, runId } of left) {
+          await client.workflow.getHandle(workflowId, runId).cancel().catch(ignoreClosed);
+        }
+      };
+      await Promise.all(Array.from({ length: CANCELLED_AT_ONCE }, cancel));
     },
 
     async saveResult({ job_id, store_id, ...result }) {
@@ -183,6 +187,9 @@ async function rowsOf(stored: StoredJob, rows: number[]): Promise<PageRow[]> {
   }
   return found;
 }
+
+/** The job waits a minute for its items to end, and the server may be a network away. */
+const CANCELLED_AT_ONCE = 32;
 
 /** The longest that rows are looked for: a job may start few of many. */
 const MAX_LOOK_MS = 10_000;

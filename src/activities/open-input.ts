@@ -15,7 +15,13 @@ import { taskHash } from '../reuse/task-hash.js';
 import { RerunRefused } from '../rerun/earlier-rows.js';
 import { SpecError, settingsOf } from '../spec.js';
 import { InputPages } from '../store/input-pages.js';
-import type { JobRecord, JobStore, StoredJob, StoredRow } from '../store/job-store.js';
+import {
+  type JobRecord,
+  type JobStore,
+  NoSuchInput,
+  type StoredJob,
+  type StoredRow,
+} from '../store/job-store.js';
 import { KeptOutcomes, type RowWithOutcome } from '../store/kept-outcomes.js';
 import { type RowsToOpen, openRerun } from './open-rerun.js';
 
@@ -137,14 +143,14 @@ async function rowsToOpen(
   try {
     const rerun = await openRerun(site, stored, given);
     if (rerun !== undefined) return { ...rerun, keeps: true };
+    const spec = given as JobSpec;
+    const bytes = spec.input_key === undefined ? undefined : await stored.input(spec.input_key);
+    return { spec, rows: inputRows(spec, bytes), keeps: false };
   } catch (error) {
-    if ([RerunRefused, InputError, SpecError].some((kind) => error instanceof kind))
+    if ([RerunRefused, InputError, SpecError, NoSuchInput].some((kind) => error instanceof kind))
       throw new InvalidInput((error as Error).message);
     throw error;
   }
-  const spec = given as JobSpec;
-  const bytes = spec.input_key === undefined ? undefined : await stored.input(spec.input_key);
-  return { spec, rows: inputRows(spec, bytes), keeps: false };
 }
 
 /** The rows of an input, with their IDs. @param bytes the input, where it is not a file of this host. */

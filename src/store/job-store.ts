@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import type { FixedCommit } from '../agent/repository.js';
 import type { Counts, JobSpec, JobSummary, Json, KeptRows, ResultRef, RowOutcome } from '../job.js';
 import type { BlobStore } from './blob-store.js';
@@ -169,9 +170,21 @@ export class StoredJob {
     return 'row' in row ? row.row : this.#kept<StoredRow['row']>(row.stored);
   }
 
-  /** @returns whether the batch was not there yet. */
+  /**
+   * Saves a batch behind all others, once however often it is asked for.
+   * @param batch its number: a later one where that is taken, as by what a job has saved before it was reset.
+   * @returns whether the batch was not there yet.
+   */
   async saveOutcomes(batch: number, header: BatchHeader, outcomes: RowOutcome[]): Promise<boolean> {
-    return this.#putOnce(batchKey(batch), lines([header, ...outcomes]));
+    const text = lines([header, ...outcomes]);
+    for (let key = batchKey(batch); !(await this.#putOnce(key, text));) {
+      const last = (await this.batches()).at(-1)!;
+      for (const taken of [key, last]) {
+        if (isDeepStrictEqual((await this.batch(taken)).outcomes, outcomes)) return false;
+      }
+      key = batchKey(numberOf(last) + 1);
+    }
+    return true;
   }
 
   /** The same, of a job that is not open yet: what an earlier try has left is replaced. */
@@ -234,10 +247,11 @@ export class StoredJob {
     return key;
   }
 
-  /** What {@link saveInput} has kept. @throws where it is not in this store. */
+  /** What {@link saveInput} has kept. @throws {NoSuchInput} */
   async input(key: string): Promise<AsyncIterable<Uint8Array>> {
     const chunks = await this.#blobs.getStream(this.#prefix + key);
-    if (chunks === undefined) throw new Error(`job ${this.jobId} has no ${key} in the store`);
+    if (chunks === undefined)
+      throw new NoSuchInput(`the job store has no ${key} of job ${this.jobId}`);
     return chunks;
   }
 
@@ -369,7 +383,14 @@ const runName = ({ row_index, generation, attempt, run }: RunNumbers) =>
   [row_index, attempt, run, ...later(generation)].join('.');
 const number = (n: number) => String(n).padStart(8, '0');
 const pageKey = (page: number) => `pages/${number(page)}.jsonl`;
+/** An input that is to be in the store is not. */
+export class NoSuchInput extends Error {
+  override name = 'NoSuchInput';
+}
+
 const batchKey = (batch: number) => `outcomes/${number(batch)}.jsonl`;
+/** @param key of a batch. */
+const numberOf = (key: string) => Number(/(\d+)\.jsonl$/.exec(key)![1]);
 
 function lines(values: unknown[]): string {
   return values.map((value) => JSON.stringify(value) + '\n').join('');
