@@ -8,11 +8,13 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { PayloadConverter } from '@temporalio/common';
+import { ApplicationFailure, WorkflowFailedError } from '@temporalio/client';
 import { Worker } from '@temporalio/worker';
 import fc from 'fast-check';
 import { dataConverter } from '../src/data-converter.js';
 import { DEFAULT_LIMITS, type JobSpec, type Outcome } from '../src/job.js';
 import {
+  INVALID_INPUT_FAILURE,
   ITEM_WORKFLOW,
   JOB_WORKFLOW,
   itemQuery,
@@ -368,6 +370,51 @@ test('arguments of queries and updates that cannot be decoded, or are absurd, we
     accepted: true,
   });
   assert.equal((await job.result()).verdict, 'succeeded');
+});
+
+test('an item that somebody starts with anything fails at once, and says why', async () => {
+  const item = {
+    job_id: 'by-hand',
+    store_id: 'x',
+    item_id: 'a',
+    row_index: 0,
+    agent: { kind: 'external' },
+    limits: {
+      ...{ max_runtime_seconds: 9, max_attempts: 1, report_grace_seconds: 0 },
+      ...{ exit_grace_seconds: 0, max_result_bytes: 9 },
+    },
+  };
+  const inputs: unknown[][] = [
+    [],
+    [null],
+    ['x'],
+    [{}],
+    [{ ...item, agent: null }],
+    [{ ...item, limits: {} }],
+    [{ ...item, row_index: 'x' }],
+    [{ ...item, output_schema: { type: 'nothing' } }],
+  ];
+  for (const [n, args] of inputs.entries()) {
+    const handle = await site.client.workflow.start(ITEM_WORKFLOW, {
+      ...{ taskQueue: site.taskQueue, workflowId: `by-hand-${n}/a`, args },
+    });
+    const ended = await handle.result().catch((error: unknown) => error);
+    assert.ok(ended instanceof WorkflowFailedError, String(ended));
+    assert.ok(ended.cause instanceof ApplicationFailure);
+    assert.equal(ended.cause.type, INVALID_INPUT_FAILURE);
+  }
+});
+
+test('a job whose input is not in the store fails at once', async () => {
+  const spec = { csv_path: '/x.csv', instruction: 'x', agent: { external: true } };
+  const handle = await site.client.workflow.start(JOB_WORKFLOW, {
+    ...{ taskQueue: site.taskQueue, workflowId: 'without-input' },
+    args: [{ ...spec, input_key: 'input/none.csv' }],
+  });
+  await assert.rejects(handle.result(), (error: Error) => {
+    assert.match(String(error.cause), /the job store has no input\/none.csv of job without-input/);
+    return true;
+  });
 });
 
 test('an item that somebody has started under an ID that is no encoding hurts no list of its job', async () => {

@@ -21,6 +21,7 @@ import {
 } from '../job.js';
 import {
   type ItemView,
+  INVALID_INPUT_FAILURE,
   OUTCOME_MEMO,
   PUT_BACK_FAILURE,
   itemQuery,
@@ -29,7 +30,7 @@ import {
   stopSignal,
 } from '../messages.js';
 import { resultBytes } from '../report-message.js';
-import { compileSchema } from '../schema.js';
+import { type ResultCheck, compileSchema } from '../schema.js';
 import { briefly } from './control-activities.js';
 import { isRecord, sound } from './activity-results.js';
 import { whyUnusable } from './decoded.js';
@@ -37,7 +38,7 @@ import { type AttemptEnd, failureOf } from './attempt-end.js';
 import { runOwnActivity, runProcess } from './agent-run.js';
 import { ExternalWait } from './external-wait.js';
 import { ItemTally } from './item-tally.js';
-import type { ItemInput } from './item-input.js';
+import { type ItemInput, inputProblem } from './item-input.js';
 import { type Signals, onSignal } from './on-signal.js';
 import { ReportInbox } from './report-inbox.js';
 import { backoffMs, isWorthAnother } from './retry-policy.js';
@@ -67,9 +68,11 @@ export async function agentJobItem(input: ItemInput): Promise<Outcome> {
   if (unreadable !== undefined) {
     throw ApplicationFailure.nonRetryable(`the input could not be decoded: ${unreadable}`);
   }
+  const problem = inputProblem(input);
+  if (problem !== undefined) throw ApplicationFailure.nonRetryable(problem, INVALID_INPUT_FAILURE);
   const { limits } = input;
   const inbox = new ReportInbox(input, {
-    check: input.output_schema === undefined ? () => [] : compileSchema(input.output_schema),
+    check: checkOf(input),
     max_result_bytes: limits.max_result_bytes,
   });
   const view: ItemView = {
@@ -124,6 +127,15 @@ export async function agentJobItem(input: ItemInput): Promise<Outcome> {
   // The job has to know of the stop before it learns that this item has ended.
   if (stopSent !== undefined) await stopSent;
   return close(input, view.attempt, inbox, tally, end, cancelled);
+}
+
+function checkOf({ output_schema }: ItemInput): ResultCheck {
+  if (output_schema === undefined) return () => [];
+  try {
+    return compileSchema(output_schema);
+  } catch (error) {
+    throw ApplicationFailure.nonRetryable(`output_schema: ${String(error)}`, INVALID_INPUT_FAILURE);
+  }
 }
 
 interface Item {
