@@ -48,6 +48,8 @@ export async function agentPool(left?: Lease[]): Promise<void> {
   let sending = 0;
 
   const hearAsk = (...messages: unknown[]) => {
+    // Also where it says nothing: a flood of such is a reason to continue as new.
+    changed = true;
     const ask = readAsk(messages);
     if (ask === undefined) return;
     const known = leases.find(({ job_id }) => job_id === ask.job_id);
@@ -55,7 +57,6 @@ export async function agentPool(left?: Lease[]): Promise<void> {
     const lease = hear(ask, known);
     leases =
       known === undefined ? [...leases, lease] : leases.map((l) => (l === known ? lease : l));
-    changed = true;
   };
   const asks = onSignal(poolAskSignal, hearAsk, () => (changed = true));
   setHandler(poolQuery, () => viewOf(name, leases));
