@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { ControlRefused, type JobHandle, type JobStatus } from '../src/client.js';
 import { itemsOf, mostInFlight, runsOf } from './support/chain.js';
 import { cli } from './support/cli.js';
-import { setUpdate } from '../src/messages.js';
+import { setUpdate, verdictAttribute } from '../src/messages.js';
 import { lightSpec, rowsOf } from './support/light-agent.js';
 import { Site, type Step, readOutput, statusOf, temporalCli, until } from './support/site.js';
 
@@ -97,6 +97,15 @@ describe('a job is controlled while it runs', { concurrency: 4 }, () => {
     assert.deepEqual([status.paused?.reason, status.paused?.until], ['lunch', null]);
     const shown = await cli(['status', 'paused'], { env: site.processEnv });
     assert.match(shown.stdout, /paused +lunch/);
+    // The Web UI shows the same.
+    const details = async () => {
+      const handle = site.client.workflow.getHandle('paused');
+      const metadata = await handle.query<{ currentDetails: string }>(
+        '__temporal_workflow_metadata',
+      );
+      return metadata.currentDetails;
+    };
+    assert.match(await details(), /^\*\*paused\*\*: 2 of 4 rows \(50 %\)\n[^]*\nPaused: lunch\n/);
     assert.equal(existsSync(gate('p-r2-began')), false);
     for (const id of ids(4)) await site.file(`p-${id}`, '');
     await job.resume();
@@ -104,6 +113,9 @@ describe('a job is controlled while it runs', { concurrency: 4 }, () => {
       [(await job.result()).verdict, (await job.status()).paused],
       ['succeeded', null],
     );
+    assert.match(await details(), /^\*\*closed\*\*: 4 of 4 rows/);
+    const { typedSearchAttributes } = await site.client.workflow.getHandle('paused').describe();
+    assert.equal(typedSearchAttributes.get(verdictAttribute), 'succeeded');
   });
 
   it('stays as it was set when it continues as new', async () => {
@@ -317,6 +329,58 @@ describe('a job is controlled while it runs', { concurrency: 4 }, () => {
       'completed carried/r003/2',
       'completed carried/r004',
     ]);
+  });
+
+  it('gives a row back as it was where its retry is taken back before it is started', async () => {
+    const spec = await site.spec(
+      { a: [], b: [] },
+      { agent: { external: true }, max_concurrency: 1 },
+    );
+    const job = await site.jobs.start(spec, { jobId: 'taken-back' });
+    const report = (item_id: string, result: string) =>
+      until(`${item_id} is reported`, async () => {
+        return (await site.jobs.report({ job_id: job.jobId, item_id, result })).accepted;
+      });
+    await report('a', 'paid for');
+    await until('b runs', async () => (await job.status()).completed === 1);
+    await job.retryItem('a');
+    assert.equal((await statusOf(job)).completed, 0);
+    await job.cancelItem('a');
+    assert.deepEqual([(await statusOf(job)).completed, (await statusOf(job)).cancelled], [1, 0]);
+    await report('b', 'also');
+    const { verdict, output_csv_path } = await job.result();
+    assert.equal(verdict, 'succeeded');
+    assert.deepEqual(
+      (await readOutput(output_csv_path)).map((row) => row['result_json']),
+      ['"paid for"', '"also"'],
+    );
+  });
+
+  it('writes what its second life has found where it is reset by hand', async () => {
+    const spec = await site.spec(
+      { a: [], b: [] },
+      { agent: { external: true }, max_concurrency: 1 },
+    );
+    const job = await site.jobs.start(spec, { jobId: 'reset' });
+    const reportBoth = async (result: string) => {
+      for (const item_id of ['a', 'b']) {
+        await until(`${item_id} is reported`, async () => {
+          const report = { job_id: job.jobId, item_id, result };
+          return (await site.jobs.report(report).catch(() => undefined))?.accepted;
+        });
+      }
+      const { verdict, output_csv_path } = await job.result();
+      assert.equal(verdict, 'succeeded');
+      return (await readOutput(output_csv_path)).map((row) => row['result_json']);
+    };
+    assert.deepEqual(await reportBoth('first'), ['"first"', '"first"']);
+    const { events } = await site.client.workflow.getHandle('reset').fetchHistory();
+    const opened = events!.find((event) => event.workflowTaskCompletedEventAttributes)!;
+    await site.client.workflowService.resetWorkflowExecution({
+      ...{ namespace: 'default', workflowExecution: { workflowId: 'reset' }, requestId: 'reset' },
+      ...{ reason: 'by hand', workflowTaskFinishEventId: opened.eventId! },
+    });
+    assert.deepEqual(await reportBoth('second'), ['"second"', '"second"']);
   });
 
   it('adopts, cancels and takes reports of an item that was started again', async () => {

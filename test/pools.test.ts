@@ -115,6 +115,32 @@ describe('a pool', { concurrency: 4 }, () => {
     await end(job);
   });
 
+  it('is not asked for slots for rows that a rerun leaves as they were', async () => {
+    const first = await external('kept-first', 'kept-before', 2);
+    await run(first, 2);
+    await end(first);
+    const changes = { pool: { name: 'kept', size: 10 } };
+    const again = await site.jobs.rerun('kept-first', { item_ids: ['r003'] }, { changes });
+    await run(again, 1);
+    await until('it has what it can use', async () => {
+      const [lease] = (await view('kept')).jobs;
+      return lease?.wants === 1 && lease.slots === 1;
+    });
+    await end(again);
+  });
+
+  it('continues as new also where all that comes is junk', async () => {
+    const job = await external('flooded', 'flooded', 1);
+    await run(job, 1);
+    const pool = site.client.workflow.getHandle(poolWorkflowId('flooded'));
+    await until('it has continued as new', async () => {
+      for (let n = 0; n < 10; n += 1) await pool.signal<unknown[]>('pool_ask', 'junk');
+      return (await runsOf(site.client, poolWorkflowId('flooded'))).length > 1;
+    });
+    assert.deepEqual(slotsOf(await view('flooded')), { flooded: [1, 1] });
+    await end(job);
+  });
+
   it('takes back what a job held that was terminated by hand', async () => {
     const a = await external('dead-a', 'dead', 3);
     await run(a, 3);

@@ -184,6 +184,32 @@ describe('a limit that agents meet', { concurrency: 4 }, () => {
     assert.deepEqual([verdict, completed, failed], ['partial', 4, 1]);
   });
 
+  it('is over where a person says so, whatever rows have to say that ran before', async () => {
+    const service = new Service('overridden');
+    const gate = (name: string) => `while [ ! -e '${path(name)}' ]; do sleep 0.02; done`;
+    const rows = {
+      first: `${service.shut('until $(( $(date +%s) + 600 ))')}; ${gate('first-goes')}; report 1`,
+      straggler:
+        `if [ -e '${path('seen')}' ]; then report 2; else ${gate('straggler-goes')}; touch '${path('seen')}'; ` +
+        `echo "over the limit until $(( $(date +%s) + 900 ))"; exit 1; fi`,
+    };
+    const job = await site.jobs.start(await limited(rows, { max_concurrency: 2 }));
+    await paused(job);
+    await until('the other one runs', async () => (await job.status()).running === 1);
+    await service.open();
+    await job.resume();
+    await until('the row runs again', async () => (await job.status()).running === 2);
+    await site.file('straggler-goes', '');
+    const status = await until('the straggler has ended', async () => {
+      const now = await job.status();
+      return now.running === 1 && now;
+    });
+    assert.deepEqual([status.paused, status.state], [null, 'running']);
+    await site.file('first-goes', '');
+    const { verdict, completed } = await job.result();
+    assert.deepEqual([verdict, completed], ['succeeded', 2]);
+  });
+
   it('waits longer each time that it is met, and never fails a row', async () => {
     // It says that it ends soon, each time.
     const soon = '$(( $(date +%s%3N) + 2000 ))';

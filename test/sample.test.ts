@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import type { JobSpec } from '../src/client.js';
+import type { JobHandle, JobSpec } from '../src/client.js';
 import { runsOf } from './support/chain.js';
 import { standIn } from './support/claude.js';
 import { MAIN, cli } from './support/cli.js';
-import { lightSpec, rowsOf } from './support/light-agent.js';
+import { LIGHT_AGENT, lightSpec, rowsOf } from './support/light-agent.js';
 import { isGroupGone, pidsIn } from './support/processes.js';
 import { Site, readOutput, statusOf, until } from './support/site.js';
 import { Terminal, hasTmux } from './support/terminal.js';
@@ -79,7 +79,7 @@ describe('a sample', { concurrency: 3 }, () => {
   });
 
   it('asks on a terminal', { skip: !hasTmux() }, async () => {
-    const open = async (jobId: string, answer: string) => {
+    const open = async (jobId: string, answer: string, meanwhile?: () => Promise<void>) => {
       const terminal = await Terminal.open(
         [process.execPath, MAIN, ...(await sampled(jobId, '--sample', '2'))],
         { columns: 120, rows: 30 },
@@ -89,6 +89,7 @@ describe('a sample', { concurrency: 3 }, () => {
         await until('it asks', async () =>
           /Go on with the other 10 rows\? \[y\/N\]/.test(await terminal.scrollback()),
         );
+        await meanwhile?.();
         await terminal.key(answer);
         await terminal.key('Enter');
         await until('it has ended', async () => /exit code \d/.test(await terminal.scrollback()));
@@ -97,9 +98,15 @@ describe('a sample', { concurrency: 3 }, () => {
         await terminal.close();
       }
     };
-    const [no, yes] = await Promise.all([open('asked-no', 'n'), open('asked-yes', 'y')]);
+    const [no, yes, ended] = await Promise.all([
+      open('asked-no', 'n'),
+      open('asked-yes', 'y'),
+      open('asked-late', 'y', () => site.jobs.job('asked-late').stop('by somebody else')),
+    ]);
     assert.match(no, /stopped[^]*2 of 12 rows completed, 10 not processed[^]*exit code 4/);
     assert.match(yes, /succeeded[^]*12 of 12 rows completed[^]*exit code 0/);
+    assert.match(ended, /stopped[^]*by somebody else[^]*exit code 4/);
+    assert.doesNotMatch(ended, /unexpected error/);
   });
 
   it('is over where it is resumed before its end', async () => {
@@ -114,6 +121,75 @@ describe('a sample', { concurrency: 3 }, () => {
     await job.resume();
     await until('the others are done', async () => (await job.status()).completed === 5);
     await site.file('gate', '');
+    assert.equal((await job.result()).verdict, 'succeeded');
+  });
+});
+
+describe('a sample beside other pauses and kept rows', { concurrency: 3 }, () => {
+  const sampledPause = (job: JobHandle) =>
+    until(`${job.jobId} is paused for its sample`, async () => {
+      const status = await job.status();
+      return status.paused?.sample === true && status;
+    });
+
+  it('is of the rows that a rerun runs, and so is what they tell of the others', async () => {
+    const mended = join(site.folder, 'mended');
+    const rows = rowsOf(7, (n) => (n < 4 ? `report ${n}` : `[ -e ${mended} ] && report ${n}`));
+    const first = await site.jobs.start(await lightSpec(site, rows, { report_grace_seconds: 0 }));
+    assert.equal((await first.result()).failed, 3);
+    await site.file('mended', '');
+    const again = await site.jobs.rerun(
+      first.jobId,
+      { statuses: ['failed'] },
+      { changes: { sample: 1, rate: '1/h' } },
+    );
+    const { completed, paused } = await sampledPause(again);
+    assert.equal(completed, 5);
+    assert.match(paused!.reason, /^sample: 1 of 3 rows are done/);
+    const { rows: done, rows_left, seconds_left } = await again.projection();
+    assert.deepEqual([done, rows_left], [1, 2]);
+    // At its rate.
+    assert.ok(seconds_left! >= 7200, `${seconds_left} s`);
+    await again.set({ rate: 'off' });
+    await again.resume();
+    assert.equal((await again.result()).completed, 7);
+  });
+
+  it('is asked about also where a person has paused the job meanwhile', async () => {
+    const gate = join(site.folder, 'lunch-over');
+    const wait = `while [ ! -e '${gate}' ]; do sleep 0.02; done`;
+    const spec = await lightSpec(
+      site,
+      rowsOf(5, (n) => `${wait}; report ${n}`),
+    );
+    const job = await site.jobs.start({ ...spec, sample: 2 });
+    await until('it runs', async () => (await job.status()).running === 2);
+    await job.pause('lunch');
+    await site.file('lunch-over', '');
+    await until('they are done', async () => (await job.status()).completed === 2);
+    assert.equal((await statusOf(job)).paused?.reason, 'lunch');
+    await job.resume();
+    assert.equal((await sampledPause(job)).completed, 2);
+    await job.resume();
+    assert.equal((await job.result()).verdict, 'succeeded');
+  });
+
+  it('is not over where a person ends the wait for a quota', async () => {
+    const open = join(site.folder, 'quota-open');
+    const spec = await lightSpec(
+      site,
+      rowsOf(5, (n) => `[ -e ${open} ] || { echo 'retry after 600 s'; exit 75; }; report ${n}`),
+      { agent: { command: LIGHT_AGENT, quota_exit_code: 75 }, report_grace_seconds: 0 },
+    );
+    const job = await site.jobs.start({ ...spec, sample: 2 });
+    await until('it is paused', async () => {
+      const { paused, running } = await job.status();
+      return paused !== null && running === 0;
+    });
+    await site.file('quota-open', '');
+    await job.resume();
+    assert.equal((await sampledPause(job)).completed, 2);
+    await job.resume();
     assert.equal((await job.result()).verdict, 'succeeded');
   });
 });
@@ -144,6 +220,8 @@ describe('a deadline', { concurrency: 2 }, () => {
     assert.equal(set.code, 0, set.stderr);
     const left = Date.parse((await job.status()).deadline!) - Date.now();
     assert.ok(left > 6_900_000 && left <= 7_200_000, `${left} ms`);
+    const shown = await cli(['status', 'over'], { env: site.processEnv });
+    assert.match(shown.stdout, /settings +3 at once, .* for an agent\n +deadline +.*\d\d:\d\d\n/);
     await job.set({ deadline: inMs(8000) });
     const summary = await job.result();
     const { verdict, completed, cancelled, pending, stop_reason } = summary;
@@ -166,7 +244,8 @@ describe('a deadline', { concurrency: 2 }, () => {
   it('is a time to come', async () => {
     const run = async (deadline: string) =>
       cli(await sampled('never', '--deadline', deadline), { env: site.processEnv });
-    for (const deadline of ['soon', '2020-01-01', '0s']) {
+    // A number alone may be meant as an hour of the day.
+    for (const deadline of ['soon', '2020-01-01', '0s', '18', '400 days']) {
       const { code, stderr } = await run(deadline);
       assert.equal(code, 2);
       assert.match(stderr, /--deadline: .* is no time to come; give one as 2h/);

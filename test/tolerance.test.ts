@@ -1,6 +1,7 @@
 /** How many failed rows a job takes before it halts. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { JobSpec, JobSummary } from '../src/client.js';
@@ -152,6 +153,27 @@ describe('failures are tolerated up to a limit', { concurrency: 4 }, () => {
     const summary = await job.result();
     assert.equal(summary.verdict, 'failed');
     assert.deepEqual(await statusesOf(summary), { completed: 3, failed: 1, pending: 1 });
+  });
+
+  it('once it has halted, goes on by nothing that is set but its tolerance', async () => {
+    const rows = rowsOf(30, (n) => (n < 20 ? FAILS : `${waitFor('late')}; report ${n}`));
+    const job = await site.jobs.start(
+      await lightSpec(site, rows, {
+        max_concurrency: 25,
+        tolerated_failure_percentage: 90,
+        report_grace_seconds: 0,
+      }),
+    );
+    await until('it halts', async () => (await job.status()).halt_reason !== null);
+    const page = join(site.folder, 'halted.html');
+    await job.reportHtml(page);
+    assert.match(await readFile(page, 'utf8'), /20 of 20 rows have failed, 90 % are tolerated/);
+    // With what completes now, the share would be within what is tolerated.
+    await job.set({ max_concurrency: 24 });
+    await site.file('late', '');
+    const summary = await job.result();
+    assert.equal(summary.verdict, 'failed');
+    assert.match(summary.halt_reason!, /^20 of 20 rows have failed/);
   });
 
   it('is told by the command line', async () => {

@@ -24,7 +24,6 @@ import {
   type Outcome,
   type RerunSpec,
   clip,
-  ended,
   jobIdProblem,
   verdictOf,
 } from '../job.js';
@@ -54,6 +53,7 @@ import {
   type JobState,
   addOutcome,
   leaveAsWere,
+  leftToRun,
   newState,
   progressOf,
   sample,
@@ -169,7 +169,9 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
 
     for (;;) {
       changed = false;
-      sample(job, Date.now());
+      // The rows of an hour in which none was started tell nothing of the next one.
+      if (pause() === null) sample(job, Date.now());
+      else job.samples = [];
       deadline.look();
       sampling.pause(items.size);
       if (items.size === 0 && !rows.exhausted) job.stop_reason ??= budget.exhausted();
@@ -178,7 +180,7 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
       phase = cancelled ? 'cancelling' : halted ? 'stopping' : paused ? 'paused' : 'running';
       setCurrentDetails(jobDetails(progress(), namespace, job.encrypted));
       const most = halted || paused ? items.size : job.settings.max_concurrency;
-      pool.tell(Math.min(most, job.total - ended(job.counts)), items.size);
+      pool.tell(Math.min(most, leftToRun(job)), items.size);
       if (cancelled) break;
       if (renewal.due) {
         if (items.starting === 0 && !pool.unread) {

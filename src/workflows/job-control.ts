@@ -16,7 +16,7 @@ import { budgetProblem } from '../spec.js';
 import { type ItemControl, OVER } from './item-control.js';
 import { type JobState, startsNoMore } from './job-state.js';
 import { onSignal } from './on-signal.js';
-import { endQuotaPause } from './quota-breaker.js';
+import { endQuotaPause, quotaPause } from './quota-breaker.js';
 import { changeRate } from './rate-gate.js';
 import { intolerable } from './tolerance.js';
 
@@ -115,7 +115,7 @@ export class JobControl {
       if (max_cost_usd !== undefined) settings.budget = { ...settings.budget, max_cost_usd };
       if (max_tokens !== undefined) settings.budget = { ...settings.budget, max_tokens };
       if (rate !== undefined) changeRate(job, rate, Date.now());
-      job.halt_reason = intolerable(job, settings);
+      if (isOfTolerance(others)) job.halt_reason = intolerable(job, settings);
     });
   }
 
@@ -129,7 +129,7 @@ export class JobControl {
   #resume(): ControlAnswer {
     return this.#grant((job) => {
       // A sample that has not ended is not waited for any more, unless it was something else.
-      if (job.paused === null) delete job.settings.sample;
+      if (job.paused === null && quotaPause(job, Date.now()) === null) delete job.settings.sample;
       job.paused = null;
       endQuotaPause(job);
     });
@@ -149,6 +149,11 @@ export class JobControl {
     this.#onChange();
     return { accepted: true };
   }
+}
+
+function isOfTolerance(change: SettingsChange): boolean {
+  const { tolerated_failures, tolerated_failure_percentage } = change;
+  return tolerated_failures !== undefined || tolerated_failure_percentage !== undefined;
 }
 
 /** @param validate throws where the request is refused. */

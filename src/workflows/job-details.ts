@@ -30,6 +30,8 @@ export function jobDetails(progress: JobProgress, namespace: string, encrypted =
   if (spent.length > 0) lines.push('', `Spent: ${spent.join(', ')}`);
   if (progress.waiting_for !== null) lines.push('', `Waiting for: ${escape(progress.waiting_for)}`);
   if (progress.paused !== null) lines.push('', pauseText(progress.paused, encrypted));
+  if (progress.deadline !== null && progress.state !== 'closed')
+    lines.push('', `Deadline: ${progress.deadline.slice(0, 16).replace('T', ' ')} UTC`);
   if (progress.stop_reason !== null) {
     lines.push('', encrypted ? 'Stopping' : `Stopping: ${escape(progress.stop_reason)}`);
   }

@@ -164,11 +164,25 @@ export function takeBack(
 
 /** Rows that were to be started again and will not be are what they were before. */
 export function leaveAsWere(state: JobState): void {
-  for (const [, , was] of state.queue) {
-    const { counts } = state;
-    if (was !== null) state.counts = { ...counts, [was]: counts[was] + 1 };
-  }
+  for (const row of state.queue) leaveAsWas(state, row);
   state.queue = [];
+}
+
+/** The same of a row that is in the queue no more. @returns whether it was anything. */
+export function leaveAsWas(state: JobState, [, , was]: QueuedRow): boolean {
+  const { counts } = state;
+  if (was !== null) state.counts = { ...counts, [was]: counts[was] + 1 };
+  return was !== null;
+}
+
+/** Rows that the job has done itself, none of an earlier one. */
+export function endedHere({ counts, kept }: JobState): number {
+  return ended(counts) - (kept === undefined ? 0 : ended(kept));
+}
+
+/** Rows that have not ended and are to be run; those that run are among them. */
+export function leftToRun({ total, counts, kept }: JobState): number {
+  return total - ended(counts) - (kept?.pending ?? 0);
 }
 
 /** Why the job starts no more rows, whatever is asked of it; null where it does. */
@@ -210,7 +224,6 @@ export function progressOf(
 ): JobProgress {
   const { total, counts, settings } = state;
   const left = total - ended(counts);
-  const toRun = left - (state.kept?.pending ?? 0);
   const rate = rateOf(state);
   return {
     job_id: jobId,
@@ -223,11 +236,17 @@ export function progressOf(
     paused,
     waiting_for: waitsFor.length === 0 ? null : waitsFor.join(', '),
     rows_per_second: rate,
-    eta_seconds: rate !== null && rate > 0 ? toRun / rate : null,
+    eta_seconds: rate !== null && rate > 0 ? leftToRun(state) / rate : null,
     stop_reason: state.stop_reason ?? budgetSpent(state),
     halt_reason: state.halt_reason,
     budget: settings.budget ?? null,
     deadline: settings.deadline ?? null,
+    settings: {
+      max_runtime_seconds: settings.limits.max_runtime_seconds,
+      rate: settings.rate ?? null,
+      tolerated_failures: settings.tolerated_failures ?? null,
+      tolerated_failure_percentage: settings.tolerated_failure_percentage ?? null,
+    },
     last_failures: state.failures,
     ...(state.kept !== undefined && { kept: state.kept }),
     usage: state.usage,

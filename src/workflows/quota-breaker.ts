@@ -9,6 +9,8 @@ export interface QuotaState {
   since: string;
   /** No row starts before; ms since the epoch. */
   until: number;
+  /** A person has ended the pause: what rows say of it that ran before does not count. */
+  overridden?: true;
   /** How often in a row it was met since a row has last gone through. */
   met: number;
   /** Rows that may be in flight at once, of those that are started after the pause. */
@@ -91,7 +93,7 @@ export class QuotaBreaker implements Gate {
       return;
     }
     // One that was started before the pause and does not say when says nothing of the time after it.
-    if (quota !== undefined && !trial && (resetMs ?? 0) <= now) return;
+    if (quota !== undefined && !trial && (quota.overridden || (resetMs ?? 0) <= now)) return;
     const met = (quota?.met ?? 0) + 1;
     const least = now + waitMs(met, resetMs === undefined ? WAITS : LEAST_WAITS, Math.random());
     this.#job.quota = {
@@ -123,6 +125,7 @@ export function endQuotaPause({ quota }: JobState): void {
   if (quota === undefined) return;
   quota.until = 0;
   quota.met = 0;
+  quota.overridden = true;
 }
 
 /** Twice as long each time, up to half of it less by chance. @param chance 0 to 1. */

@@ -1,6 +1,5 @@
-import { ended } from '../job.js';
 import type { Gate } from './admission.js';
-import type { JobState } from './job-state.js';
+import { type JobState, endedHere, leftToRun } from './job-state.js';
 
 /** Starts the rows of a sample only, until the job is resumed after it. */
 export class SampleGate implements Gate {
@@ -11,20 +10,23 @@ export class SampleGate implements Gate {
   }
 
   room(running: number): number {
-    const { settings, counts } = this.#job;
+    const { sample } = this.#job.settings;
     // Rows that were put back have not ended: they are of the sample still.
-    return settings.sample === undefined ? Infinity : settings.sample - ended(counts) - running;
+    return sample === undefined ? Infinity : sample - endedHere(this.#job) - running;
   }
 
   /** Pauses the job once the sample has ended, unless that was all of its rows. */
   pause(running: number): void {
-    const { settings, counts, total } = this.#job;
-    const done = ended(counts);
+    const { settings, paused } = this.#job;
+    const done = endedHere(this.#job);
     if (settings.sample === undefined || running > 0 || done < settings.sample) return;
+    // Whoever ends another pause does not know of the sample yet.
+    if (paused !== null) return;
     delete settings.sample;
-    if (done >= total) return;
-    this.#job.paused ??= {
-      reason: `sample: ${done} of ${total} rows are done; agent-jobs resume starts the others`,
+    const left = leftToRun(this.#job);
+    if (left === 0) return;
+    this.#job.paused = {
+      reason: `sample: ${done} of ${done + left} rows are done; agent-jobs resume starts the others`,
       since: new Date().toISOString(),
       until: null,
       sample: true,
