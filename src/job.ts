@@ -457,6 +457,17 @@ export interface FailureSample {
   row_index?: number;
 }
 
+/** What holds now of what can be set while a job runs, beside what progress tells apart. */
+export interface SettingsNow {
+  max_runtime_seconds: number;
+  /** As in {@link JobSpec}; null where there is none. */
+  rate: string | null;
+  /** As in {@link JobSpec}; null where any number is tolerated. */
+  tolerated_failures: number | null;
+  /** As in {@link JobSpec}; null where any share is tolerated. */
+  tolerated_failure_percentage: number | null;
+}
+
 /** What the `progress` query answers. */
 export interface JobProgress extends Counts {
   /** Of the rows that have ended, and of those that were put back; null where no agent has told. */
@@ -483,6 +494,7 @@ export interface JobProgress extends Counts {
   last_failures: FailureSample[];
   /** ISO 8601: when it is to be over; null where it has no deadline. */
   deadline: string | null;
+  settings: SettingsNow;
   /** Of the rows above, where some are not to be started. */
   kept?: KeptRows;
   /** Empty while a rerun opens the job of which it takes the name. */

@@ -33,7 +33,16 @@ export function resetOf(text: string, now: number): number | undefined {
   const number = Number(text);
   return text.trim() !== '' && Number.isFinite(number)
     ? ahead(pointInTime(number, now), now)
-    : (said(`in ${text}`, now) ?? said(text, now));
+    : timeOf(text, now, MAX_AHEAD_MS);
+}
+
+/**
+ * When something is to be, as people write it: `2h`, `18:00`, `10 days`; no number alone, which may mean either.
+ * @param maxAheadMs what lies further ahead is taken as misread. @returns as {@link resetOf}.
+ */
+export function timeOf(text: string, now: number, maxAheadMs: number): number | undefined {
+  if (/^\s*[\d.]*\s*$/.test(text)) return undefined;
+  return said(`in ${text}`, now, maxAheadMs) ?? said(text, now, maxAheadMs);
 }
 
 function numbered(text: string, now: number): number | undefined {
@@ -47,7 +56,7 @@ function pointInTime(number: number, now: number): number {
   return number >= 1e9 ? number * 1000 : now + number * 1000;
 }
 
-function said(text: string, now: number): number | undefined {
+function said(text: string, now: number, maxAheadMs = MAX_AHEAD_MS): number | undefined {
   const zone = ZONE.exec(text)?.[1];
   const offset = zone === undefined ? undefined : zoneMinutes(zone, now);
   const instant = new Date(now);
@@ -55,9 +64,9 @@ function said(text: string, now: number): number | undefined {
   const found = parse(text, reference)[0];
   if (found === undefined || found.index > MAX_BETWEEN) return undefined;
   const time = found.date().getTime();
-  if (time > now || found.start.isCertain('day')) return ahead(time, now);
+  if (time > now || found.start.isCertain('day')) return ahead(time, now, maxAheadMs);
   // A time of the day that has just passed was cut to the minute, and is no time of tomorrow.
-  return now - time < 900_000 ? undefined : ahead(time + 86_400_000, now);
+  return now - time < 900_000 ? undefined : ahead(time + 86_400_000, now, maxAheadMs);
 }
 
 /** @returns undefined where there is no such time zone. */
@@ -72,6 +81,6 @@ function zoneMinutes(timeZone: string, now: number): number | undefined {
   }
 }
 
-function ahead(time: number, now: number): number | undefined {
-  return time > now && time - now <= MAX_AHEAD_MS ? time : undefined;
+function ahead(time: number, now: number, maxAheadMs = MAX_AHEAD_MS): number | undefined {
+  return time > now && time - now <= maxAheadMs ? time : undefined;
 }

@@ -148,7 +148,8 @@ async function workflowsPart(host: Host): Promise<Part> {
   const worker = await Worker.create({
     ...common(host, [heartbeats]),
     taskQueue: host.options.taskQueue,
-    workflowBundle: keys === undefined ? { codePath: bundle } : { code: await encrypting(bundle) },
+    workflowBundle:
+      keys === undefined ? { codePath: bundle } : { code: await encryptingBundle(bundle) },
     ...(traces !== undefined && { sinks: traces.sinks }),
     activities: createControlActivities(host),
     ...workflowsTuning(host.options),
@@ -162,7 +163,7 @@ async function workflowsPart(host: Host): Promise<Part> {
  * The bundle for a worker that encrypts: its failures have their messages as payloads. Workflow code has its
  * failure converter from the bundle and cannot ask, so that a word in it is another one.
  */
-async function encrypting(bundle: string): Promise<string> {
+export async function encryptingBundle(bundle: string): Promise<string> {
   const code = await readFile(bundle, 'utf8');
   const found = code.replace(MESSAGES_PLAIN, MESSAGES_ENCODED);
   if (found === code) throw new Error(`${bundle} is not of this version: npm run build`);

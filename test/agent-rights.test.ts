@@ -3,11 +3,12 @@
  * What it can do where it runs as the user of its worker is told in `docs/security.md`.
  */
 import assert from 'node:assert/strict';
-import { chmod, copyFile, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { stringify } from 'csv-stringify/sync';
+import { AgentJobs } from '../src/client.js';
 import type { JobSpec } from '../src/job.js';
 import { runJob } from './support/ended-job.js';
 import { lightSpec } from './support/light-agent.js';
@@ -102,6 +103,29 @@ test('an agent reports for its own run, and for nothing else; of Temporal it has
   const tried = await intrude({ pass_env: ['TEMPORAL_*', 'AGENT_JOBS_*'] });
   assertConfined(tried);
   assert.equal(tried.uid, process.getuid?.());
+});
+
+test('its token is worth nothing at the endpoint of another worker', async () => {
+  const taskQueue = `${site.taskQueue}-other`;
+  const url = join(site.folder, 'other.url');
+  const done = join(site.folder, 'other.done');
+  await site.worker({ taskQueue });
+  const jobs = new AgentJobs({ client: site.client, store: site.storeFolder, taskQueue });
+  const other = await jobs.start(
+    await lightSpec(site, {
+      a: `echo $address >${url}.new; mv ${url}.new ${url}; until [ -e ${done} ]; do sleep 0.1; done; report 1`,
+    }),
+  );
+  const { rows } = await runJob(
+    site,
+    await lightSpec(site, {
+      a: `until [ -e ${url} ]; do sleep 0.1; done; via=$(cat ${url}) address=$(cat ${url}) report '"stolen"'; report '"own"'`,
+    }),
+  );
+  assert.equal(rows['a']!.result, 'own');
+  assert.match(rows['a']!.log, /^answer 401\nanswer 200$/m);
+  await writeFile(done, '');
+  assert.equal((await other.result()).verdict, 'succeeded');
 });
 
 test('the token of an earlier attempt does not report for a later one', async () => {

@@ -28,6 +28,7 @@ const FIGURES = [
   /^slots kept full, 12 agents of 2 s, /,
   /^rows per second, one job of 80 rows over 1 of 40$/,
   /^most memory of the worker, one job of 80 rows over 1 of 40$/,
+  /^rows of the output that differ from the input, by another program, 80 rows$/,
   /^history events of the job per row, 80 rows, /,
   /^longest history of a run, in events, /,
   /^the same in MB$/,

@@ -414,6 +414,7 @@ describe('rerun', { concurrency: 4 }, () => {
       [[first.jobId, '--where', 'team'], /--where: "team" is not COLUMN=VALUE/],
       [[first.jobId, '--output', output], /is there already/],
       [[first.jobId, '--instruction', 'Do {txet}', '--workdir', '/tmp'], /who works on the rows/],
+      [[first.jobId, '--quota-exit-code', '75'], /who works on the rows/],
       [[first.jobId, '--id-column', 'id'], /called as they were/],
     ] as const) {
       const { code, stderr } = await run(...args);

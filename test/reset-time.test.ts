@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PROGRAMS } from '../src/agent/presets/programs.js';
-import { resetOf, statedReset } from '../src/reset-time.js';
+import { resetOf, statedReset, timeOf } from '../src/reset-time.js';
 
 /** On this host's clock, by which programs tell the time of the day. */
 const local = (day: number, hours: number, minutes = 0, seconds = 0) =>
@@ -96,6 +96,23 @@ test('a time alone', () => {
       ['', undefined],
     ],
     resetOf,
+  );
+});
+
+test('when something is to be, as far ahead as it may be', () => {
+  const YEAR = 366 * 86_400_000;
+  check(
+    [
+      ['2h', after(7200)],
+      ['18:00', local(25, 18)],
+      ['10 days', after(864_000)],
+      ['10d', after(864_000)],
+      ['240h', after(864_000)],
+      ['400 days', undefined],
+      ['18', undefined],
+      ['', undefined],
+    ],
+    (text, now) => timeOf(text, now, YEAR),
   );
 });
 

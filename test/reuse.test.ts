@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { after, before, describe, it, test } from 'node:test';
 import type { JobHandle } from '../src/client.js';
+import { taskHash } from '../src/reuse/task-hash.js';
 import { cli } from './support/cli.js';
 import { Site, readOutput } from './support/site.js';
 import { Workshop } from './support/workshop.js';
@@ -19,6 +20,14 @@ async function origins(job: JobHandle): Promise<(string | undefined)[]> {
   const { output_csv_path: path } = await job.status();
   return (await readOutput(path!)).map((row) => row['origin_job_id']);
 }
+
+test('a task is the same whatever tells that its agents have met a limit, and no other one', () => {
+  const spec = { csv_path: '/x.csv', instruction: 'x', agent: { command: ['agent'] } };
+  const told = { ...spec, agent: { ...spec.agent, quota_pattern: 'limit', quota_exit_code: 75 } };
+  assert.equal(taskHash(told, undefined), taskHash(spec, undefined));
+  const other = { ...spec, agent: { ...spec.agent, pass_env: ['MODEL'] } };
+  assert.notEqual(taskHash(other, undefined), taskHash(spec, undefined));
+});
 
 describe('reuse', { concurrency: 4 }, () => {
   it('starts no agent for what an earlier job has completed, however that job was run', async () => {

@@ -7,9 +7,10 @@ import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Authority, type Certificate } from './support/certificates.js';
+import { AgentJobs } from '../src/client.js';
 import { type Ending, cli } from './support/cli.js';
 import { freePort } from './support/free-port.js';
-import { Site, until } from './support/site.js';
+import { ROOT, Site, until } from './support/site.js';
 import { type TlsProxy, startTlsProxy } from './support/tls-proxy.js';
 import { WorkerProcess } from './support/worker-process.js';
 
@@ -109,6 +110,40 @@ test('CLI and worker of a profile have certificates of their own, and bring its 
   for (const [who, values] of authorizations) {
     assert.deepEqual([...values], ['Bearer the-api-key'], who);
   }
+});
+
+test('an agent of a worker that has a certificate has none, and is not answered by Temporal', async () => {
+  const { port } = await proxy(await ca.sign(NAME), ca.cert);
+  const address = `127.0.0.1:${port}`;
+  const env = await profileEnv('confined', { address }, mutual());
+  const worker = await WorkerProcess.start(
+    { ...env, AGENT_JOBS_TASK_QUEUE: 'confined' },
+    { cwd: site.folder },
+  );
+  const jobs = new AgentJobs({
+    ...{ client: site.client, store: site.storeFolder, taskQueue: 'confined' },
+  });
+  const tasks = { without: { address }, with: { address, ...client } };
+  const job = await jobs.start({
+    csv_path: await site.file(
+      'confined.jsonl',
+      Object.entries(tasks)
+        .map(([id, task]) => `${JSON.stringify({ id, task: JSON.stringify(task) })}\n`)
+        .join(''),
+    ),
+    ...{ instruction: '{task}', id_column: 'id' },
+    // Even where the job asks for all of it to be passed.
+    agent: {
+      command: [process.execPath, join(ROOT, 'test/support/temporal-intruder.mjs')],
+      pass_env: ['TEMPORAL_*'],
+    },
+  });
+  await job.result();
+  const results: Record<string, unknown> = {};
+  for await (const { item_id, result } of job.itemResults()) results[item_id] = result;
+  // The second one shows that it is the certificate that it lacks.
+  assert.deepEqual(results, { without: 'refused', with: 'answered' });
+  await worker.kill();
 });
 
 describe('what is wrong with a connection is said, with what to do', { concurrency: 2 }, () => {

@@ -1,7 +1,17 @@
 /** A job's status as an answer: for people, and as JSON. */
 import type { JobStatus } from '../client.js';
 import { type Color, answer, answerJson, paint } from './output.js';
-import { budgetText, duration, keptText, oneLine, pauseText, rows, usageText } from './wording.js';
+import {
+  budgetText,
+  duration,
+  keptText,
+  oneLine,
+  pauseText,
+  rows,
+  settingsText,
+  timeText,
+  usageText,
+} from './wording.js';
 
 const MAX_ERROR = 200;
 const MAX_ITEM_ID = 60;
@@ -55,6 +65,9 @@ export function answerStatus(status: JobStatus, link: string | undefined): void 
   }
   if (status.paused !== null) line('paused', pauseText(status.paused).replace(/^paused:? /, ''));
   if (status.waiting_for !== null) line('waiting', `for ${oneLine(status.waiting_for, MAX_ERROR)}`);
+  const settings = settingsText(status);
+  if (settings !== '') line('settings', settings);
+  if (status.deadline !== null) line('deadline', timeText(status.deadline));
   const rate = status.rows_per_second;
   if (rate !== null) {
     const eta = status.eta_seconds;

@@ -87,8 +87,9 @@ export async function readSpec(
 /** What is to be different from an earlier job. @throws {UsageError} */
 export async function readChanges(command: string[], options: SpecOptions): Promise<JobChanges> {
   const { instruction, instructionFile, agent, external, workdir, passEnv } = options;
-  const { isolate, setup, teardown } = options;
-  const ofAgent = [agent, external, workdir, passEnv, isolate, setup, teardown];
+  const { isolate, setup, teardown, quotaPattern, quotaExitCode } = options;
+  const surroundings = [workdir, passEnv, isolate, setup, teardown, quotaPattern, quotaExitCode];
+  const ofAgent = [agent, external, ...surroundings];
   return {
     ...(instruction !== undefined || instructionFile !== undefined
       ? { instruction: (await readInstruction(options)).instruction }

@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline/promises';
 import type { JobHandle, JobStatus, Projection } from '../client.js';
 import { compact, dollars } from '../usage-text.js';
 import { note } from './output.js';
+import { unlessOver } from './unless-ended.js';
 import { roughly, rows } from './wording.js';
 
 /** Whether the job waits for the word of a person after its sample. */
@@ -23,8 +24,9 @@ export async function decide(
   note(sampleText(status));
   note(projectionText(await job.projection()));
   const goesOn = yes || (await ask(`Go on with the other ${rows(status.pending)}?`));
-  if (goesOn === true) await job.resume();
-  else if (goesOn === false) await job.stop('not to go on after the sample');
+  // Somebody else may have ended it while the question was open; its end is told then.
+  if (goesOn === true) await unlessOver(() => job.resume());
+  else if (goesOn === false) await unlessOver(() => job.stop('not to go on after the sample'));
   return goesOn;
 }
 

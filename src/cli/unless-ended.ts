@@ -18,3 +18,13 @@ export async function unlessEnded(
     return jobs.job(id).status();
   }
 }
+
+/** Asks something of a job, which need not be granted: it may have ended, or be stopping. */
+export async function unlessOver(ask: () => Promise<void>): Promise<void> {
+  try {
+    await ask();
+  } catch (error) {
+    const names = ['WorkflowNotFoundError', 'ControlRefused'];
+    if (!(error instanceof Error) || !names.includes(error.name)) throw error;
+  }
+}

@@ -1,4 +1,5 @@
 /** How things are said to people. */
+import type { JobStatus } from '../client.js';
 import { type Budget, type KeptRows, type Pause, type Usage, ended } from '../job.js';
 import { compact, dollars, spentText } from '../usage-text.js';
 
@@ -42,10 +43,29 @@ export function oneLine(text: string, max: number): string {
 /** `paused until 14:05: quota`, in local time. */
 export function pauseText({ reason, until }: Pause): string {
   if (until === null) return `paused: ${oneLine(reason, 200)}`;
-  const end = new Date(until);
-  const time = end.toTimeString().slice(0, 5);
-  const isToday = end.toDateString() === new Date().toDateString();
-  return `paused until ${isToday ? time : `${end.toDateString()} ${time}`}: ${oneLine(reason, 200)}`;
+  return `paused until ${timeText(until)}: ${oneLine(reason, 200)}`;
+}
+
+/** `14:05`, with the date where it is another day; in local time. @param iso ISO 8601. */
+export function timeText(iso: string): string {
+  const at = new Date(iso);
+  const time = at.toTimeString().slice(0, 5);
+  return at.toDateString() === new Date().toDateString() ? time : `${at.toDateString()} ${time}`;
+}
+
+/** What holds of what `set` can change: `16 at once, 30 min for an agent, 30/m, 5 failed tolerated`. */
+export function settingsText({ max_concurrency, settings }: JobStatus): string {
+  if (settings === null) return '';
+  const { max_runtime_seconds, rate, tolerated_failures, tolerated_failure_percentage } = settings;
+  return [
+    `${max_concurrency} at once`,
+    `${duration(max_runtime_seconds)} for an agent`,
+    ...(rate === null ? [] : [rate]),
+    ...(tolerated_failures === null ? [] : [`${tolerated_failures} failed tolerated`]),
+    ...(tolerated_failure_percentage === null
+      ? []
+      : [`${tolerated_failure_percentage} % failed tolerated`]),
+  ].join(', ');
 }
 
 /** What models were used for: `1.2M tokens in (800k cached), 34k out, $0.56`. */

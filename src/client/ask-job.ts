@@ -17,7 +17,7 @@ export class ControlRefused extends Error {
   override name = 'ControlRefused';
 }
 
-/** The job runs, and neither a worker nor the server has taken in time what was asked of it. */
+/** The job runs, and neither a worker nor the server has answered in time; it may be done yet, as the message says. */
 export class JobUnattended extends Error {
   override name = 'JobUnattended';
 }
@@ -83,11 +83,11 @@ function notNow(error: unknown): string | undefined {
 }
 
 function asControlError(error: unknown, jobId: string): unknown {
-  const within = `within ${TIMEOUT_MS / 1000} s, and nothing was changed`;
+  const within = `within ${TIMEOUT_MS / 1000} s`;
   const why = notNow(error);
   if (why !== undefined) {
     return new JobUnattended(
-      `the server has not passed on what was asked of job ${jobId} (${why}) ${within}. Ask again later`,
+      `the server has not passed on what was asked of job ${jobId} (${why}) ${within}, and nothing was changed. Ask again later`,
       { cause: error },
     );
   }
@@ -97,6 +97,7 @@ function asControlError(error: unknown, jobId: string): unknown {
   }
   if (!(error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)) return error;
   return new JobUnattended(
-    `no worker has answered for job ${jobId} ${within}. To start one: agent-jobs worker`,
+    `no worker has answered for job ${jobId} ${within}. The server may have kept what was asked, for one that starts: ` +
+      `agent-jobs worker; agent-jobs status ${jobId} then tells`,
   );
 }

@@ -12,6 +12,7 @@ import {
   type JobSummary,
   type KeptRows,
   type Pause,
+  type SettingsNow,
   type Usage,
   type Verdict,
   ended,
@@ -50,6 +51,8 @@ export interface JobStatus extends Counts {
   budget: Budget | null;
   /** ISO 8601: when it is to be over; null where it has no deadline, or it is not known. */
   deadline: string | null;
+  /** Null where it is not known. */
+  settings: SettingsNow | null;
   /** What else keeps a row from starting just now, though `max_concurrency` would let it; for people. */
   waiting_for: string | null;
   output_csv_path: string | null;
@@ -139,6 +142,7 @@ function ofSummary(summary: JobSummary): JobStatus {
     paused: null,
     budget: null,
     deadline: null,
+    settings: null,
     waiting_for: null,
     ...summary,
     state: 'closed',
@@ -160,6 +164,7 @@ const UNKNOWN = {
   paused: null,
   budget: null,
   deadline: null,
+  settings: null,
   waiting_for: null,
   stored_output: null,
   output_error: null,

@@ -6,6 +6,7 @@ import {
   DEFAULT_MAX_CONCURRENCY,
   type AttemptUsage,
   type Outcome,
+  type Pause,
 } from '../job.js';
 import { ROW_MEMO } from '../messages.js';
 import { htmlPage } from '../output/html-page.js';
@@ -47,18 +48,26 @@ async function reportJob(client: Client, stored: StoredJob, record: JobRecord): 
     running: status.running,
     // Those in flight are counted apart.
     pending: status.pending,
-    reason: status.stop_reason ?? status.error,
+    reason: status.stop_reason ?? status.halt_reason ?? pauseText(status.paused) ?? status.error,
     usage: status.usage,
     instruction: spec.instruction.slice(0, MAX_TEXT_CHARS),
     agent: agentName(spec.agent),
     // Whoever gets the page has no use for the folders.
     input: basename(spec.csv_path),
     output: status.output_csv_path === null ? null : basename(status.output_csv_path),
-    max_concurrency: spec.max_concurrency ?? DEFAULT_MAX_CONCURRENCY,
+    max_concurrency: status.max_concurrency ?? spec.max_concurrency ?? DEFAULT_MAX_CONCURRENCY,
     started: timeOf(status.started_at),
     ended: timeOf(status.ended_at),
     written: Date.now(),
   };
+}
+
+/** In UTC: the page may be read anywhere. */
+function pauseText(paused: Pause | null): string | null {
+  if (paused === null) return null;
+  const until =
+    paused.until === null ? '' : ` until ${paused.until.slice(0, 16).replace('T', ' ')} UTC`;
+  return `paused${until}: ${paused.reason}`;
 }
 
 /** Without arguments, which may hold what is not for everybody. */

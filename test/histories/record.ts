@@ -12,6 +12,7 @@ import { AgentJobs, type JobSpec } from '../../src/client.js';
 import { poolWorkflowId } from '../../src/messages.js';
 import { runsOf } from '../support/chain.js';
 import { LIGHT_AGENT, lightSpec } from '../support/light-agent.js';
+import { RECORDED_KEYS } from '../support/replays.js';
 import { Site, type Step, temporalCli, until } from '../support/site.js';
 import { WorkerProcess } from '../support/worker-process.js';
 
@@ -24,10 +25,15 @@ function pathOf(name: string): string {
   return join(import.meta.dirname, `${version}-${name}.json`);
 }
 
-async function record(name: string, workflowId: string, runId?: string): Promise<void> {
+async function record(
+  name: string,
+  workflowId: string,
+  runId?: string,
+  { processEnv: env } = site,
+): Promise<void> {
   const of = ['--workflow-id', workflowId, ...(runId === undefined ? [] : ['--run-id', runId])];
   const shown = execFileSync(temporalCli(), ['workflow', 'show', ...of, '-o', 'json'], {
-    env: site.processEnv,
+    env,
     encoding: 'utf8',
   });
   const path = pathOf(name);
@@ -224,6 +230,29 @@ for (const [name, signal] of [
   await going.result();
   await record(`item-${name}`, `${name}/a`);
 }
+
+// Where all that is stored is encrypted, rows have other workflow IDs.
+const keyed = await Site.open({ keys: RECORDED_KEYS });
+await keyed.worker();
+const secret = await keyed.jobs.start(
+  await keyed.spec({ a: good, b: [['exit', 3]], c: [['hang']] }, { max_concurrency: 3 }),
+  { jobId: 'secret' },
+);
+await until('one hangs', async () => {
+  const { completed, failed, running } = await secret.status();
+  return completed === 1 && failed === 1 && running === 1;
+});
+await secret.cancelItem('c');
+await secret.result();
+await record('encrypted-job', 'secret', undefined, keyed);
+for (const [name, row] of [
+  ['completed', 1],
+  ['failed', 2],
+  ['cancelled', 3],
+] as const) {
+  await record(`encrypted-item-${name}`, `secret/row:${row}`, undefined, keyed);
+}
+await keyed.close();
 
 WorkerProcess.killAll();
 await site.close();

@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
 import { Worker } from '@temporalio/worker';
 import { setTimeout as delay } from 'node:timers/promises';
-import { dataConverter } from '../../src/data-converter.js';
+import { dataConverterFor } from '../../src/data-converter.js';
+import { parseKeys } from '../../src/encryption/keys.js';
+import { encryptingBundle } from '../../src/worker.js';
 import { runsOf } from './chain.js';
 import { ROOT } from './site.js';
 
@@ -31,6 +33,9 @@ export function readHistory(path: string): RecordedHistory {
   return JSON.parse(readFileSync(path, 'utf8')) as RecordedHistory;
 }
 
+/** Of histories whose name says that they are encrypted. No secret: it is of tests alone. */
+export const RECORDED_KEYS = `recorded = ${Buffer.alloc(32, 'recorded').toString('base64')}\n`;
+
 /**
  * @param codePath the bundle; that of workers without traces by default.
  * @throws where the workflow code does otherwise, with what to do.
@@ -42,11 +47,11 @@ export async function replay(
 ): Promise<void> {
   const { workflowId } = history.events[0]!.workflowExecutionStartedEventAttributes!;
   try {
-    await Worker.runReplayHistory(
-      { workflowBundle: { codePath }, dataConverter },
-      history,
-      workflowId,
-    );
+    const keys = name.includes('encrypted') ? parseKeys(RECORDED_KEYS) : undefined;
+    const workflowBundle =
+      keys === undefined ? { codePath } : { code: await encryptingBundle(codePath) };
+    const options = { workflowBundle, dataConverter: dataConverterFor(keys) };
+    await Worker.runReplayHistory(options, history, workflowId);
   } catch (error) {
     throw new Error(`workflow code no longer replays ${name}: ${String(error)}\n${WHAT_TO_DO}`, {
       cause: error,
