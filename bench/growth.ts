@@ -1,4 +1,7 @@
+import { execFile } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { HistoryWalk, type ParentHistory } from './history.js';
 import type { BenchSite } from './site.js';
 
@@ -16,17 +19,20 @@ export interface GrowthPoint {
 
 export interface LargeJob {
   rowsPerSecond: number;
+  /** What another program says of its output, beside its input. */
+  output: string;
   history: ParentHistory;
 }
 
 /** A job that has no row to show for so long hangs. */
 const STALLED_SECONDS = 180;
 const POINTS = 50;
+const CHECK = fileURLToPath(new URL('check-output.py', import.meta.url));
 
 /**
  * Runs a job of many rows with instant agents.
  * @param reached is told how it stands, some fifty times.
- * @throws if no row ends for a time, or if it does not succeed.
+ * @throws if no row ends for a time, if it does not succeed, or if its output differs from its input.
  */
 export async function largeJob(
   site: BenchSite,
@@ -68,5 +74,8 @@ export async function largeJob(
     if (now.rows - last.rows >= rows / POINTS) await note(now);
   }
   const rowsPerSecond = rows / (await took);
-  return { rowsPerSecond, history: await history.now() };
+  const { output_csv_path } = await job.status();
+  const files = [site.inputOf(job.jobId), output_csv_path!];
+  const { stdout } = await promisify(execFile)('python3', [CHECK, ...files, 'id']);
+  return { rowsPerSecond, output: stdout.split('\n', 1)[0]!, history: await history.now() };
 }

@@ -262,6 +262,13 @@ async function growth(bench: Bench): Promise<void> {
     value: after / before,
     detail: `${after.toFixed(0)} MB over ${before.toFixed(0)}`,
   });
+  tell({
+    what: `rows of the output that differ from the input, by another program, ${count.format(manyRows)} rows`,
+    target: '0',
+    // It ends with an error where there is one.
+    value: 0,
+    detail: large.output,
+  });
   const { events, runs, longestEvents, longestMegabytes, inputKilobytes } = large.history;
   const of = `${count.format(manyRows)} rows, ${IN_FLIGHT} in flight`;
   tell({

@@ -121,12 +121,16 @@ export class BenchSite {
     agent = { external: true },
   }: BenchJob & { seconds?: (row: number) => number; agent?: AgentSpec }): Promise<JobHandle> {
     const jobId = `ours-${(this.#jobs += 1)}`;
-    const csv_path = join(this.folder, `${jobId}.csv`);
+    const csv_path = this.inputOf(jobId);
     const lines = Array.from({ length: rows }, (_, row) => `${itemId(row, seconds)}\n`);
     await writeFile(csv_path, `id\n${lines.join('')}`);
     const spec = { csv_path, instruction: '{id}', id_column: 'id', agent };
     const started = this.jobs.start({ ...spec, max_concurrency: inFlight }, { jobId });
     return this.within(`${jobId} has started`, LEAST_SECONDS, started);
+  }
+
+  inputOf(jobId: string): string {
+    return join(this.folder, `${jobId}.csv`);
   }
 
   /**
