@@ -345,11 +345,13 @@ describe('a job is controlled while it runs', { concurrency: 4 }, () => {
     await until('b runs', async () => (await job.status()).completed === 1);
     await job.retryItem('a');
     assert.equal((await statusOf(job)).completed, 0);
-    await job.cancelItem('a');
-    assert.deepEqual([(await statusOf(job)).completed, (await statusOf(job)).cancelled], [1, 0]);
+    await job.pause();
     await report('b', 'also');
-    const { verdict, output_csv_path } = await job.result();
-    assert.equal(verdict, 'succeeded');
+    await until('b has ended', async () => (await job.status()).running === 0);
+    await job.cancelItem('a');
+    // There is nothing left to do.
+    const { verdict, completed, cancelled, output_csv_path } = await job.result();
+    assert.deepEqual([verdict, completed, cancelled], ['succeeded', 2, 0]);
     assert.deepEqual(
       (await readOutput(output_csv_path)).map((row) => row['result_json']),
       ['"paid for"', '"also"'],

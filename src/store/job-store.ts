@@ -11,6 +11,11 @@ export const PAGE_ROWS = 500;
 /** A row of more JSON text is kept apart from its page, so that a page is some MB at most. */
 export const LARGE_ROW_CHARS = 16_384;
 
+/** An input that is to be in the store is not. */
+export class NoSuchInput extends Error {
+  override name = 'NoSuchInput';
+}
+
 /** A job as its store knows it, written once its snapshot is complete. */
 export interface JobRecord {
   job_id: string;
@@ -383,11 +388,6 @@ const runName = ({ row_index, generation, attempt, run }: RunNumbers) =>
   [row_index, attempt, run, ...later(generation)].join('.');
 const number = (n: number) => String(n).padStart(8, '0');
 const pageKey = (page: number) => `pages/${number(page)}.jsonl`;
-/** An input that is to be in the store is not. */
-export class NoSuchInput extends Error {
-  override name = 'NoSuchInput';
-}
-
 const batchKey = (batch: number) => `outcomes/${number(batch)}.jsonl`;
 /** @param key of a batch. */
 const numberOf = (key: string) => Number(/(\d+)\.jsonl$/.exec(key)![1]);

@@ -52,6 +52,7 @@ import { jobDetails } from './job-details.js';
 import {
   type JobState,
   addOutcome,
+  leaveAsWas,
   leaveAsWere,
   leftToRun,
   newState,
@@ -158,9 +159,11 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
       onChange,
     });
     opened = { items, rows };
-    control.items = new ItemControl(ref, job, items, rows, log, ({ item_id, row_index, again }) =>
-      settle(item_id, row_index, cancelledBeforeStart(again)),
-    );
+    control.items = new ItemControl(ref, job, items, rows, log, ({ item_id, row_index, again }) => {
+      // What a row was before its retry was asked for is not lost with that.
+      if (again !== undefined && leaveAsWas(job, again)) changed = true;
+      else settle(item_id, row_index, cancelledBeforeStart(again));
+    });
     const deadline = new Deadline(job, () => {
       changed = true;
       void items.cancel();

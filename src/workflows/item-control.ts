@@ -5,7 +5,7 @@ import { type ControlAnswer, clip } from '../job.js';
 import { briefly } from './control-activities.js';
 import { isRecord } from './activity-results.js';
 import type { ItemWindow } from './item-window.js';
-import { type JobState, leaveAsWas, startsNoMore, takeBack } from './job-state.js';
+import { type JobState, startsNoMore, takeBack } from './job-state.js';
 import type { OutcomeLog } from './outcome-log.js';
 import type { Row, RowSource } from './row-source.js';
 
@@ -64,8 +64,6 @@ export class ItemControl {
       }
       const again = this.#rows.remove(row.row_index);
       if (again !== undefined) {
-        // What it was before its retry was asked for is not lost with that.
-        if (leaveAsWas(this.#job, again)) return { accepted: true };
         this.#onSkipped({ ...row, again });
         return { accepted: true };
       }
