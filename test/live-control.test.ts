@@ -358,6 +358,31 @@ describe('a job is controlled while it runs', { concurrency: 4 }, () => {
     );
   });
 
+  it('gives a row of an earlier job back as it was, too', async () => {
+    const spec = await site.spec({ a: [], b: [] }, { agent: { external: true } });
+    const first = await site.jobs.start(spec, { jobId: 'of-before' });
+    const report = (job: JobHandle, item_id: string) =>
+      until(`${item_id} is reported`, async () => {
+        return (await site.jobs.report({ job_id: job.jobId, item_id, result: 1 })).accepted;
+      });
+    await report(first, 'b');
+    await first.cancel();
+    await first.result();
+    const changes = { max_concurrency: 1 };
+    const again = await site.jobs.rerun('of-before', {}, { jobId: 'of-now', changes });
+    await running(again, 1);
+    await again.retryItem('b');
+    const counts = async () => {
+      const { completed, kept } = await statusOf(again);
+      return [completed, kept?.completed];
+    };
+    assert.deepEqual(await counts(), [0, 0]);
+    await again.cancelItem('b');
+    assert.deepEqual(await counts(), [1, 1]);
+    await report(again, 'a');
+    assert.equal((await again.result()).completed, 2);
+  });
+
   it('writes what its second life has found where it is reset by hand', async () => {
     const spec = await site.spec(
       { a: [], b: [] },

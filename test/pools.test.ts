@@ -64,9 +64,13 @@ const run = (job: JobHandle, count: number) =>
 /** Has the first of the rows that run come to its end. */
 async function endOne(job: JobHandle): Promise<void> {
   const { completed } = await statusOf(job);
-  const item_id = await until(`a row of ${job.jobId} runs`, async () => (await runningIds(job))[0]);
-  await site.jobs.report({ job_id: job.jobId, item_id, result: 1 });
-  await until(`${item_id} has ended`, async () => (await job.status()).completed > completed);
+  // One that has just ended may still be listed.
+  await until(`a row of ${job.jobId} is reported`, async () => {
+    const [item_id] = await runningIds(job);
+    if (item_id === undefined) return false;
+    return (await site.jobs.report({ job_id: job.jobId, item_id, result: 1 })).accepted;
+  });
+  await until('it has ended', async () => (await job.status()).completed > completed);
 }
 
 async function end(...jobs: JobHandle[]): Promise<void> {
@@ -127,6 +131,30 @@ describe('a pool', { concurrency: 4 }, () => {
       return lease?.wants === 1 && lease.slots === 1;
     });
     await end(again);
+  });
+
+  it('is that of the job of which rows are run again', async () => {
+    const first = await external('pooled-first', 'again-pooled', 2);
+    await run(first, 2);
+    await end(first);
+    const again = await site.jobs.rerun('pooled-first', {}, { jobId: 'pooled-again' });
+    await granted(again, 'again-pooled', 2);
+    await run(again, 2);
+    await end(again);
+  });
+
+  it('does not keep a job from its end whose last rows are cancelled before their start', async () => {
+    const spec = await lightSpec(
+      site,
+      rowsOf(2, () => ''),
+      { agent: { external: true }, max_concurrency: 1, pool: { name: 'ends', size: 4 } },
+    );
+    const job = await site.jobs.start(spec, { jobId: 'ends' });
+    await run(job, 1);
+    await job.cancelItem('r001');
+    await endOne(job);
+    const { completed, cancelled } = await job.result();
+    assert.deepEqual([completed, cancelled], [1, 1]);
   });
 
   it('continues as new also where all that comes is junk', async () => {

@@ -303,6 +303,32 @@ it('is waited for while the job continues as new and the worker is another', asy
   assert.equal(items.length, 36);
 });
 
+it('a retried row that has met a limit and is cancelled then is cancelled, as the generation that it was to be', async () => {
+  const spec = await limited({
+    a:
+      `if [ -e '${path('mended')}' ]; then report 1; exit 0; fi; ` +
+      `if [ -e '${path('asked-again')}' ]; then echo 'over the limit'; exit 1; fi; exit 3`,
+    b: `while [ ! -e '${path('b-ends-too')}' ]; do sleep 0.02; done; report 1`,
+  });
+  const job = await site.jobs.start(spec, { jobId: 'generations' });
+  await until('a has failed', async () => (await job.status()).failed === 1);
+  await site.file('asked-again', '');
+  await job.retryItem('a');
+  await paused(job);
+  await job.cancelItem('a');
+  await until('a is cancelled', async () => (await job.status()).cancelled === 1);
+  await site.file('mended', '');
+  await job.retryItem('a');
+  await job.resume();
+  await until('a is done', async () => (await job.status()).completed === 1);
+  await site.file('b-ends-too', '');
+  assert.equal((await job.result()).completed, 2);
+  const items: string[] = [];
+  for await (const { workflow_id } of job.items()) items.push(workflow_id);
+  // The second one has met the limit, the third one was cancelled.
+  assert.deepEqual(items, ['generations/a/4', 'generations/b']);
+});
+
 it('a retried row that meets a limit and is not started again is what it was', async () => {
   const spec = await limited({
     a: `if [ -e '${path('retried')}' ]; then echo 'over the limit'; exit 1; fi; exit 3`,

@@ -146,7 +146,14 @@ describe('a sample beside other pauses and kept rows', { concurrency: 3 }, () =>
     const { completed, paused } = await sampledPause(again);
     assert.equal(completed, 5);
     assert.match(paused!.reason, /^sample: 1 of 3 rows are done/);
-    const { rows: done, rows_left, seconds_left } = await again.projection();
+    const {
+      rows: done,
+      rows_left,
+      seconds_left,
+    } = await until('its time is known', async () => {
+      const projection = await again.projection();
+      return projection.seconds_left !== null && projection;
+    });
     assert.deepEqual([done, rows_left], [1, 2]);
     // At its rate.
     assert.ok(seconds_left! >= 7200, `${seconds_left} s`);

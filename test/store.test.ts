@@ -116,12 +116,19 @@ for (const [kind, location, keys] of STORES) {
       await job.saveOutcomes(0, header(2), first);
       await job.saveOutcomes(1, header(3), [outcome(1, 'b')]);
       // Also by one that was taken for dead, after the batches that follow.
-      await job.saveOutcomes(0, header(9), [outcome(0, 'late')]);
+      assert.equal(await job.saveOutcomes(0, header(9), first), false);
       assert.equal((await job.batches()).length, 2);
       assert.deepEqual(await job.lastBatch(), header(3));
       const index = await OutcomeIndex.of(job, 4);
       const known = await Promise.all([0, 1, 2, 3].map((row) => index.get(row)));
       assert.deepEqual(known, [first[0]![1], outcome(1, 'b')[1], first[1]![1], undefined]);
+      // Of a job that was reset, and so has other outcomes with the same number: the last ones count.
+      const second = [outcome(0, 'again')];
+      assert.equal(await job.saveOutcomes(0, header(2), second), true);
+      assert.equal(await job.saveOutcomes(0, header(2), second), false);
+      assert.equal((await job.batches()).length, 3);
+      const anew = await OutcomeIndex.of(job, 4);
+      assert.deepEqual([await anew.get(0), await anew.get(2)], [second[0]![1], first[1]![1]]);
     });
 
     test('rows of all sizes are kept in pages that are small', async () => {

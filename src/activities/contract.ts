@@ -67,7 +67,7 @@ export interface ControlActivities {
   itemIds(rows: JobRef & { rows: number[] }): Promise<ListedItem[]>;
   /** The row of an item; null where there is none of this ID. */
   rowOf(item: JobRef & { item_id: string }): Promise<number | null>;
-  /** Writes a batch of outcomes. The same batch number is the same batch. */
+  /** Writes a batch of outcomes, once; with a number that other outcomes have, behind all that are there. */
   appendOutcomes(
     batch: JobRef & { batch: number; counts: Counts; outcomes: RowOutcome[] },
   ): Promise<void>;

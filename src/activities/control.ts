@@ -11,7 +11,13 @@ import {
 import type { Metrics } from '../metrics.js';
 import { type OutcomeOf, exportRows, outputText } from '../output/export.js';
 import { isRerun, settingsOf } from '../spec.js';
-import { type JobStore, PAGE_ROWS, type PageRow, type StoredJob } from '../store/job-store.js';
+import {
+  type JobStore,
+  NoSuchInput,
+  PAGE_ROWS,
+  type PageRow,
+  type StoredJob,
+} from '../store/job-store.js';
 import { OutcomeIndex, lastOutcome } from '../store/outcome-index.js';
 import type { ControlActivities, EndedItems, ItemsInFlight, ListedItem } from './contract.js';
 import { ItemWatch } from './item-watch.js';
@@ -67,8 +73,11 @@ export function createControlActivities(deps: {
           ...(encrypted && { encrypted }),
         };
       } catch (error) {
-        if (!(error instanceof InvalidInput)) throw error;
-        throw ApplicationFailure.nonRetryable(error.message, INVALID_INPUT_FAILURE);
+        // Another worker of the task queue may have the store that has it.
+        const { attempt } = Context.current().info;
+        const isLost = error instanceof NoSuchInput && attempt > MAX_OTHER_STORES;
+        if (!(error instanceof InvalidInput || isLost)) throw error;
+        throw ApplicationFailure.nonRetryable((error as Error).message, INVALID_INPUT_FAILURE);
       }
     },
 
@@ -187,6 +196,9 @@ async function rowsOf(stored: StoredJob, rows: number[]): Promise<PageRow[]> {
   }
   return found;
 }
+
+/** Attempts that may go to workers with another job store than the caller's, which are misconfigured. */
+const MAX_OTHER_STORES = 3;
 
 /** The job waits a minute for its items to end, and the server may be a network away. */
 const CANCELLED_AT_ONCE = 32;

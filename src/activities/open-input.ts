@@ -15,13 +15,7 @@ import { taskHash } from '../reuse/task-hash.js';
 import { RerunRefused } from '../rerun/earlier-rows.js';
 import { SpecError, settingsOf } from '../spec.js';
 import { InputPages } from '../store/input-pages.js';
-import {
-  type JobRecord,
-  type JobStore,
-  NoSuchInput,
-  type StoredJob,
-  type StoredRow,
-} from '../store/job-store.js';
+import type { JobRecord, JobStore, StoredJob, StoredRow } from '../store/job-store.js';
 import { KeptOutcomes, type RowWithOutcome } from '../store/kept-outcomes.js';
 import { type RowsToOpen, openRerun } from './open-rerun.js';
 
@@ -147,7 +141,7 @@ async function rowsToOpen(
     const bytes = spec.input_key === undefined ? undefined : await stored.input(spec.input_key);
     return { spec, rows: inputRows(spec, bytes), keeps: false };
   } catch (error) {
-    if ([RerunRefused, InputError, SpecError, NoSuchInput].some((kind) => error instanceof kind))
+    if ([RerunRefused, InputError, SpecError].some((kind) => error instanceof kind))
       throw new InvalidInput((error as Error).message);
     throw error;
   }

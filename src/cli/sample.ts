@@ -21,9 +21,10 @@ export async function decide(
   status: JobStatus,
   yes: boolean,
 ): Promise<boolean | undefined> {
+  const projection = await job.projection();
   note(sampleText(status));
-  note(projectionText(await job.projection()));
-  const goesOn = yes || (await ask(`Go on with the other ${rows(status.pending)}?`));
+  note(projectionText(projection));
+  const goesOn = yes || (await ask(`Go on with the other ${rows(projection.rows_left)}?`));
   // Somebody else may have ended it while the question was open; its end is told then.
   if (goesOn === true) await unlessOver(() => job.resume());
   else if (goesOn === false) await unlessOver(() => job.stop('not to go on after the sample'));
@@ -38,7 +39,11 @@ export function howToGoOn(jobId: string): string {
   );
 }
 
-function sampleText({ completed, failed, cancelled }: JobStatus): string {
+/** Of the rows that the job has run itself. */
+function sampleText({ kept, ...all }: JobStatus): string {
+  const completed = all.completed - (kept?.completed ?? 0);
+  const failed = all.failed - (kept?.failed ?? 0);
+  const cancelled = all.cancelled - (kept?.cancelled ?? 0);
   const others = [
     failed > 0 ? `, ${failed} failed` : '',
     cancelled > 0 ? `, ${cancelled} cancelled` : '',

@@ -175,7 +175,10 @@ export class JobHandle {
     await this.#ask(resumeUpdate);
   }
 
-  /** Ends the agent of one item, or has it never started: the row is `cancelled`. @throws as {@link set}. */
+  /**
+   * Ends the agent of one item, or has it never started: the row is `cancelled`. One that waits for its retry is what
+   * it was before. @throws as {@link set}.
+   */
   async cancelItem(itemId: string): Promise<void> {
     await this.#ask(cancelItemUpdate, { item_id: itemId });
   }

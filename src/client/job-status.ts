@@ -125,6 +125,8 @@ async function queryProgress(
 function ofProgress({ last_failures, ...progress }: JobProgress): JobStatus {
   return {
     ...progress,
+    // Of a worker of an earlier version, it is not.
+    settings: progress.settings ?? null,
     verdict: null,
     failures: last_failures,
     stored_output: null,

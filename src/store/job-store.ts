@@ -184,7 +184,7 @@ export class StoredJob {
     const text = lines([header, ...outcomes]);
     for (let key = batchKey(batch); !(await this.#putOnce(key, text));) {
       const last = (await this.batches()).at(-1)!;
-      for (const taken of [key, last]) {
+      for (const taken of [this.#prefix + key, last]) {
         if (isDeepStrictEqual((await this.batch(taken)).outcomes, outcomes)) return false;
       }
       key = batchKey(numberOf(last) + 1);
@@ -256,7 +256,9 @@ export class StoredJob {
   async input(key: string): Promise<AsyncIterable<Uint8Array>> {
     const chunks = await this.#blobs.getStream(this.#prefix + key);
     if (chunks === undefined)
-      throw new NoSuchInput(`the job store has no ${key} of job ${this.jobId}`);
+      throw new NoSuchInput(
+        `the job store ${this.locate('')} has no ${key}: start the job where its workers' --store is, or name that`,
+      );
     return chunks;
   }
 

@@ -160,9 +160,11 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
     });
     opened = { items, rows };
     control.items = new ItemControl(ref, job, items, rows, log, ({ item_id, row_index, again }) => {
-      // What a row was before its retry was asked for is not lost with that.
-      if (again !== undefined && leaveAsWas(job, again)) changed = true;
-      else settle(item_id, row_index, cancelledBeforeStart(again));
+      // What a row was before its retry was asked for is not lost with that, unless it has been started since.
+      if (again?.[3] === undefined) return settle(item_id, row_index, cancelledBeforeStart(again));
+      leaveAsWas(job, again);
+      job.halt_reason ??= intolerable(job, job.settings);
+      changed = true;
     });
     const deadline = new Deadline(job, () => {
       changed = true;
@@ -176,7 +178,7 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
       if (pause() === null) sample(job, Date.now());
       else job.samples = [];
       deadline.look();
-      sampling.pause(items.size);
+      if (!cancelled && startsNoMore(job) === null) sampling.pause(items.size);
       if (items.size === 0 && !rows.exhausted) job.stop_reason ??= budget.exhausted();
       const halted = cancelled || startsNoMore(job) !== null;
       const paused = pause() !== null;

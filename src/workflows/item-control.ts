@@ -97,8 +97,9 @@ export class ItemControl {
       // Nothing else changes a row that has ended, but the job itself may have come to its end.
       const tooLate = this.#over ? OVER : startsNoMore(this.#job);
       if (tooLate !== null) return refused(tooLate);
-      takeBack(this.#job, itemId, last.status, 'kept' in last);
-      this.#rows.putBack([row_index, (last.generation ?? 1) + 1, last.status], itemId);
+      const retried = 'kept' in last ? 'kept' : 'own';
+      takeBack(this.#job, itemId, last.status, retried === 'kept');
+      this.#rows.putBack([row_index, (last.generation ?? 1) + 1, last.status, retried], itemId);
       return { accepted: true };
     });
   }

@@ -13,6 +13,8 @@ export interface ItemInput extends JobRef {
   output_schema?: { [key: string]: Json } | boolean;
 }
 
+/** Some thirty years in seconds, a gigabyte. */
+const MAX_LIMIT = 1e9;
 const KINDS: AgentRoute['kind'][] = ['process', 'external', 'activity'];
 const LIMITS = [
   'max_runtime_seconds',
@@ -33,7 +35,14 @@ export function inputProblem(input: unknown): string | undefined {
   if (!Number.isSafeInteger(input['row_index'])) return wrong('row_index');
   const { agent, limits } = input;
   if (!isRecord(agent) || !KINDS.some((kind) => kind === agent['kind'])) return wrong('agent');
-  if (!isRecord(limits) || LIMITS.some((limit) => typeof limits[limit] !== 'number'))
-    return wrong('limits');
+  const isOwn = agent['kind'] === 'activity';
+  if (isOwn && [agent['activity'], agent['task_queue']].some((name) => typeof name !== 'string'))
+    return wrong('agent');
+  if (!isRecord(limits) || !LIMITS.every((limit) => isLimit(limits[limit]))) return wrong('limits');
   return undefined;
+}
+
+/** Whether it can be counted, and added to a time. */
+function isLimit(value: unknown): boolean {
+  return typeof value === 'number' && value >= 0 && value <= MAX_LIMIT;
 }

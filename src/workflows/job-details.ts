@@ -31,7 +31,7 @@ export function jobDetails(progress: JobProgress, namespace: string, encrypted =
   if (progress.waiting_for !== null) lines.push('', `Waiting for: ${escape(progress.waiting_for)}`);
   if (progress.paused !== null) lines.push('', pauseText(progress.paused, encrypted));
   if (progress.deadline !== null && progress.state !== 'closed')
-    lines.push('', `Deadline: ${progress.deadline.slice(0, 16).replace('T', ' ')} UTC`);
+    lines.push('', `Deadline: ${minuteOf(progress.deadline)} UTC`);
   if (progress.stop_reason !== null) {
     lines.push('', encrypted ? 'Stopping' : `Stopping: ${escape(progress.stop_reason)}`);
   }
@@ -52,6 +52,11 @@ export function jobDetails(progress: JobProgress, namespace: string, encrypted =
   if (progress.output_csv_path !== '')
     lines.push('', `Output: ${escape(progress.output_csv_path)}`);
   return lines.join('\n');
+}
+
+/** In UTC. @param time ISO 8601, with any offset. */
+function minuteOf(time: string): string {
+  return new Date(time).toISOString().slice(0, 16).replace('T', ' ');
 }
 
 function pauseText({ reason, until }: Pause, encrypted: boolean): string {

@@ -24,9 +24,15 @@ import type { PoolState } from './pool-gate.js';
 
 /**
  * A row that is to be started again, as which generation of its item, and as what it was counted before:
- * what it is again if it is not started after all.
+ * what it is again if it is not started after all. `retried` where an operator has asked for it, and it has not been
+ * started since: whose outcome it had, this job's or an earlier one's.
  */
-export type QueuedRow = [row_index: number, generation: number, was: Outcome['status'] | null];
+export type QueuedRow = [
+  row_index: number,
+  generation: number,
+  was: Outcome['status'] | null,
+  retried?: 'own' | 'kept',
+];
 
 /**
  * What a job carries from one run to the next when it continues as new: counts, settings, row
@@ -168,11 +174,12 @@ export function leaveAsWere(state: JobState): void {
   state.queue = [];
 }
 
-/** The same of a row that is in the queue no more. @returns whether it was anything. */
-export function leaveAsWas(state: JobState, [, , was]: QueuedRow): boolean {
-  const { counts } = state;
-  if (was !== null) state.counts = { ...counts, [was]: counts[was] + 1 };
-  return was !== null;
+/** The same of a row that is in the queue no more. */
+export function leaveAsWas(state: JobState, [, , was, retried]: QueuedRow): void {
+  if (was === null) return;
+  const { counts, kept } = state;
+  state.counts = { ...counts, [was]: counts[was] + 1 };
+  if (retried === 'kept' && kept !== undefined) state.kept = { ...kept, [was]: kept[was] + 1 };
 }
 
 /** Rows that the job has done itself, none of an earlier one. */

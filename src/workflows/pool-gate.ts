@@ -22,7 +22,7 @@ export class PoolGate implements Gate {
   readonly #jobId: string;
   readonly #job: JobState;
   readonly #onChange: () => void;
-  #grants: Signals | undefined;
+  readonly #grants: Signals;
   #asking = false;
   #wants = 0;
 
@@ -31,9 +31,8 @@ export class PoolGate implements Gate {
     this.#jobId = jobId;
     this.#job = job;
     this.#onChange = onChange;
-    if (job.settings.pool === undefined) return;
     this.#grants = onSignal(poolGrantSignal, (...messages) => this.#take(messages), onChange);
-    job.pool ??= { ...newLease(), run_id: null };
+    if (job.pool === undefined) return;
     const { run_id } = job.pool;
     // Also while the job is being cancelled.
     if (run_id !== null)
@@ -41,12 +40,14 @@ export class PoolGate implements Gate {
   }
 
   room(running: number): number {
-    return this.#job.pool === undefined ? Infinity : this.#job.pool.slots - running;
+    // Without rows to run, it is only to be found out that there are none.
+    if (this.#job.pool === undefined || this.#wants === 0) return Infinity;
+    return this.#job.pool.slots - running;
   }
 
   /** Whether grants have come that it does not know of yet. */
   get unread(): boolean {
-    return this.#grants?.waiting === true;
+    return this.#grants.waiting;
   }
 
   get waitsFor(): string | undefined {
@@ -59,9 +60,11 @@ export class PoolGate implements Gate {
 
   /** To be called whenever something has changed. @param wants slots that the job could use. */
   tell(wants: number, running: number): void {
-    const { pool } = this.#job;
     this.#wants = wants;
-    if (pool === undefined || this.#asking) return;
+    if (this.#job.settings.pool === undefined) return;
+    // Of a rerun, the settings of the first job are known once its input is open.
+    const pool = (this.#job.pool ??= { ...newLease(), run_id: null });
+    if (this.#asking) return;
     const ask = nextAsk(pool, wants, running);
     if (ask !== undefined) void this.#ask(pool, ask);
   }
