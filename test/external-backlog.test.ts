@@ -18,7 +18,7 @@ const REPORTERS = 16;
 const MAX_HISTORY_BYTES = 50_000_000;
 
 let site: Site;
-before(async () => (site = await Site.open()));
+before(async () => (site = await Site.open({ onDisk: true })));
 after(() => site.close());
 
 const rows = rowsOf(COUNT, () => '');

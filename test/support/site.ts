@@ -54,6 +54,11 @@ export interface SiteOptions {
   keys?: string;
   /** Has its server serve the Web UI. */
   ui?: true;
+  /**
+   * Has its server on a file. In memory, under much load, it may lose all that it has, its namespace among it: SQLite
+   * drops such a database with its last connection.
+   */
+  onDisk?: true;
 }
 
 /** The SDK gives a server 5 s to serve, which is little on a machine under load. */
@@ -89,11 +94,13 @@ export class Site {
     quietRuntime();
     const config = Object.entries(options.dynamicConfig ?? {});
     const uiPort = options.ui ? await freePort() : undefined;
+    const folder = await mkdtemp(join(tmpdir(), 'agent-jobs-test-'));
     const env = await localServer({
       server: {
         executable: { type: 'existing-path', path: temporalCli() },
         searchAttributes: [],
         ...(uiPort !== undefined && { uiPort }),
+        ...(options.onDisk && { dbFilename: join(folder, 'server.db') }),
         // Slow operations are news to it.
         log: { format: 'pretty', level: 'never' },
         extraArgs: [
@@ -101,11 +108,11 @@ export class Site {
           'AgentJobId=Keyword',
           '--search-attribute',
           'AgentJobVerdict=Keyword',
+          ...(options.onDisk ? ['--sqlite-pragma', 'journal_mode=WAL'] : []),
           ...config.flatMap(([key, value]) => ['--dynamic-config-value', `${key}=${value}`]),
         ],
       },
     });
-    const folder = await mkdtemp(join(tmpdir(), 'agent-jobs-test-'));
     const { keys } = options;
     if (keys !== undefined) await writeFile(join(folder, 'keys'), keys, { mode: 0o600 });
     return new Site(
