@@ -8,6 +8,12 @@ const BATCH = 64;
 /** A look takes some 5 ms per hundred processes: at most a fifth of the time goes into looking. */
 const REST = 4;
 
+/** A process that has had no environment for so long has none, and is no more just starting its program. */
+const START_MS = 100;
+const START_POLL_MS = 2;
+
+/** Those, threads of the kernel among them. */
+const bare = new Set<number>();
 let next: Promise<(mark: string) => number[]> | undefined;
 let marks = new Set<string>();
 let rest = Promise.resolve();
@@ -34,16 +40,40 @@ export async function processesMarked(mark: string): Promise<number[]> {
 
 async function look(wanted: string[]): Promise<(mark: string) => number[]> {
   const found = new Map<string, number[]>(wanted.map((mark) => [mark, []]));
-  let n = 0;
-  for (const pid of processIds()) {
-    n += 1;
-    if (n % BATCH === 0) await setImmediate();
+  const end = performance.now() + START_MS;
+  const listed = processIds();
+  let starting = await search(listed, found);
+  // One that has gone before it was looked at may have left another.
+  const known = new Set(listed);
+  starting.push(
+    ...(await search(
+      processIds().filter((pid) => !known.has(pid)),
+      found,
+    )),
+  );
+  while (starting.length > 0 && performance.now() < end) {
+    await delay(START_POLL_MS);
+    starting = await search(starting, found);
+  }
+  for (const pid of starting) bare.add(pid);
+  return (mark) => found.get(mark)!;
+}
+
+/**
+ * Looks for marks in the environments of processes.
+ * @returns those that have none, as a process has for a moment when it becomes another program (execve).
+ */
+async function search(pids: number[], found: Map<string, number[]>): Promise<number[]> {
+  const starting: number[] = [];
+  for (const [n, pid] of pids.entries()) {
+    if (n % BATCH === BATCH - 1) await setImmediate();
     // Not ours to read, or gone.
     const entries = read(`/proc/${pid}/environ`);
     if (entries === undefined) continue;
-    for (const mark of wanted) if (holds(entries, mark)) found.get(mark)!.push(pid);
+    if (entries.length === 0 && !bare.has(pid) && stateOf(pid).runs) starting.push(pid);
+    for (const [mark, marked] of found) if (holds(entries, mark)) marked.push(pid);
   }
-  return (mark) => found.get(mark)!;
+  return starting;
 }
 
 function holds(entries: Buffer, mark: string): boolean {
@@ -69,10 +99,15 @@ export function isGroupAlive(group: number): boolean {
 }
 
 function isMember(pid: number, group: number): boolean {
+  const state = stateOf(pid);
+  return state.group === group && state.runs;
+}
+
+function stateOf(pid: number): { group: number; runs: boolean } {
   const stat = read(`/proc/${pid}/stat`)?.toString('latin1');
   // The second field is the name, in brackets, and may itself hold spaces and brackets.
   const [state = 'X', , pgrp] = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
-  return Number(pgrp) === group && !'ZX'.includes(state);
+  return { group: Number(pgrp), runs: !'ZX'.includes(state) };
 }
 
 function processIds(): number[] {
