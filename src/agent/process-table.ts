@@ -12,7 +12,7 @@ const REST = 4;
 const START_MS = 100;
 const START_POLL_MS = 2;
 
-/** Those, threads of the kernel among them. */
+/** Those that are there. */
 const bare = new Set<number>();
 let next: Promise<(mark: string) => number[]> | undefined;
 let marks = new Set<string>();
@@ -40,17 +40,13 @@ export async function processesMarked(mark: string): Promise<number[]> {
 
 async function look(wanted: string[]): Promise<(mark: string) => number[]> {
   const found = new Map<string, number[]>(wanted.map((mark) => [mark, []]));
-  const end = performance.now() + START_MS;
-  const listed = processIds();
-  let starting = await search(listed, found);
+  const listed = new Set(processIds());
+  for (const pid of bare) if (!listed.has(pid)) bare.delete(pid);
+  let starting = await search([...listed], found);
   // One that has gone before it was looked at may have left another.
-  const known = new Set(listed);
-  starting.push(
-    ...(await search(
-      processIds().filter((pid) => !known.has(pid)),
-      found,
-    )),
-  );
+  const later = processIds().filter((pid) => !listed.has(pid));
+  starting.push(...(await search(later, found)));
+  const end = performance.now() + START_MS;
   while (starting.length > 0 && performance.now() < end) {
     await delay(START_POLL_MS);
     starting = await search(starting, found);

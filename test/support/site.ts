@@ -55,8 +55,8 @@ export interface SiteOptions {
   /** Has its server serve the Web UI. */
   ui?: true;
   /**
-   * Has its server on a file. In memory, under much load, it may lose all that it has, its namespace among it: SQLite
-   * drops such a database with its last connection.
+   * Has its server on a file. In memory and under much load, one did not know its own namespace any more: SQLite drops
+   * such a database with its last connection, which would explain it.
    */
   onDisk?: true;
 }
