@@ -3,7 +3,8 @@ import { itemOutcome } from './item-outcome.js';
 import type { Outcome } from './job.js';
 import { ITEM_WORKFLOW, itemKey, itemOf } from './messages.js';
 import type { OutcomeOf } from './output/export.js';
-import type { JobRecord, StoredJob } from './store/job-store.js';
+import type { JobRecord } from './store/job-record.js';
+import type { StoredJob } from './store/job-store.js';
 import { OutcomeIndex } from './store/outcome-index.js';
 
 /** Outcomes reach the store within seconds of an item's end. */

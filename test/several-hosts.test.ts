@@ -10,7 +10,7 @@ import { after, before, test } from 'node:test';
 import { stringify } from 'csv-stringify/sync';
 import { AgentJobs, type JobSummary } from '../src/client.js';
 import { RunningCli, cli } from './support/cli.js';
-import { LARGE_ROW_CHARS } from '../src/store/job-store.js';
+import { LARGE_ROW_CHARS } from '../src/store/job-record.js';
 import { hostOf, started } from './support/host.js';
 import { S3Server } from './support/s3-server.js';
 import { AGENT, Site, type Step, readOutput, until } from './support/site.js';

@@ -11,13 +11,8 @@ import {
 import type { Metrics } from '../metrics.js';
 import { type OutcomeOf, exportRows, outputText } from '../output/export.js';
 import { isRerun, settingsOf } from '../spec.js';
-import {
-  type JobStore,
-  NoSuchInput,
-  PAGE_ROWS,
-  type PageRow,
-  type StoredJob,
-} from '../store/job-store.js';
+import { PAGE_ROWS, type PageRow } from '../store/job-record.js';
+import { type JobStore, NoSuchInput, type StoredJob } from '../store/job-store.js';
 import { OutcomeIndex, lastOutcome } from '../store/outcome-index.js';
 import type { ControlActivities, EndedItems, ItemsInFlight, ListedItem } from './contract.js';
 import { ItemWatch } from './item-watch.js';

@@ -15,7 +15,8 @@ import { taskHash } from '../reuse/task-hash.js';
 import { RerunRefused } from '../rerun/earlier-rows.js';
 import { SpecError, settingsOf } from '../spec.js';
 import { InputPages } from '../store/input-pages.js';
-import type { JobRecord, JobStore, StoredJob, StoredRow } from '../store/job-store.js';
+import type { JobRecord, StoredRow } from '../store/job-record.js';
+import type { JobStore, StoredJob } from '../store/job-store.js';
 import { KeptOutcomes, type RowWithOutcome } from '../store/kept-outcomes.js';
 import { type RowsToOpen, openRerun } from './open-rerun.js';
 

@@ -7,7 +7,8 @@ import { reportTool } from '../report/report-tool.js';
 import type { ReportTerms } from '../report/run-reports.js';
 import { compileSchema } from '../schema.js';
 import { settingsOf } from '../spec.js';
-import type { JobRecord, JobStore, StoredJob } from '../store/job-store.js';
+import type { JobRecord } from '../store/job-record.js';
+import type { JobStore, StoredJob } from '../store/job-store.js';
 import type { JobRef } from './contract.js';
 import { RecentPages } from './recent-pages.js';
 

@@ -1,5 +1,6 @@
 import type { Json } from '../job.js';
-import { PAGE_ROWS, type PageRow, type StoredJob } from '../store/job-store.js';
+import { PAGE_ROWS, type PageRow } from '../store/job-record.js';
+import type { StoredJob } from '../store/job-store.js';
 
 /** Pages are some MB at most. */
 const MAX_PAGES = 8;

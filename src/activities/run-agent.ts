@@ -216,7 +216,7 @@ async function start(own: Run, workdir: string): Promise<StartedAgent> {
 async function saveLog({ stored }: OpenJob, run: AgentRun, log: string): Promise<void> {
   if (log === '') return;
   try {
-    await stored.saveLog(run, log);
+    await stored.logs.save(run, log);
   } catch (error) {
     warn('the output of an agent could not be kept', error);
   }

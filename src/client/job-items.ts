@@ -12,7 +12,8 @@ import {
   workflowIdOf,
 } from '../messages.js';
 import { lastError } from '../output/export.js';
-import { PAGE_ROWS, type StoredJob } from '../store/job-store.js';
+import { PAGE_ROWS } from '../store/job-record.js';
+import type { StoredJob } from '../store/job-store.js';
 import { decoded } from './decoded.js';
 
 /** An item of a job, as listed. */

@@ -13,7 +13,8 @@ import { htmlPage } from '../output/html-page.js';
 import { writeWhole } from '../output/output-file.js';
 import { MAX_LISTED_ROWS } from '../output/page-budget.js';
 import type { ReportJob, ReportRow } from '../report-page/shape.js';
-import type { JobRecord, StoredJob } from '../store/job-store.js';
+import type { JobRecord } from '../store/job-record.js';
+import type { StoredJob } from '../store/job-store.js';
 import { transcript } from '../transcript/transcript.js';
 import { items } from '../known-outcomes.js';
 import { rowsFrom } from './job-items.js';
@@ -89,14 +90,14 @@ async function* reportRows(
 ): AsyncGenerator<ReportRow> {
   const listed = Math.min(record.total, MAX_LISTED_ROWS);
   const starts = await startTimes(client, stored.jobId, listed);
-  const lastRuns = await stored.lastRuns(listed);
+  const lastRuns = await stored.logs.lastRuns(listed);
   const { agent } = record.spec;
   const preset = 'preset' in agent ? agent.preset : undefined;
   const whole = async (found: FoundRow): Promise<ReportRow> => {
     const { row_index, item_id, status, outcome, page_row } = found;
     const start = starts[row_index]!;
     const lastRun = lastRuns.get(row_index);
-    const log = lastRun && (await stored.log(lastRun));
+    const log = lastRun && (await stored.logs.one(lastRun));
     return {
       n: row_index,
       id: item_id,

@@ -1,7 +1,7 @@
 import { stringify } from 'csv-stringify/sync';
 import type { Json, Outcome } from '../job.js';
-import type { JobRecord, PageRow, StoredJob } from '../store/job-store.js';
-import { PAGE_ROWS } from '../store/job-store.js';
+import { type JobRecord, PAGE_ROWS, type PageRow } from '../store/job-record.js';
+import type { StoredJob } from '../store/job-store.js';
 import {
   ADDED_COLUMNS,
   type AddedColumn,

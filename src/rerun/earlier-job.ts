@@ -2,7 +2,8 @@ import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { items, knownOutcomes } from '../known-outcomes.js';
 import { type JobSpec, type RerunSpec, defaultOutputPath, outputKey } from '../job.js';
 import { parseSpec } from '../spec.js';
-import { type JobRecord, PAGE_ROWS, type StoredJob } from '../store/job-store.js';
+import { type JobRecord, PAGE_ROWS } from '../store/job-record.js';
+import type { StoredJob } from '../store/job-store.js';
 import { type RowWithOutcome, takenFrom } from '../store/kept-outcomes.js';
 import { type EarlierRows, RerunRefused } from './earlier-rows.js';
 

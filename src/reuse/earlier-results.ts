@@ -1,6 +1,7 @@
 import { IdTable } from '../input/id-table.js';
 import type { Outcome } from '../job.js';
-import { type JobStore, PAGE_ROWS, type PageRow, type StoredJob } from '../store/job-store.js';
+import { PAGE_ROWS, type PageRow } from '../store/job-record.js';
+import type { JobStore, StoredJob } from '../store/job-store.js';
 import { type RowWithOutcome, takenFrom } from '../store/kept-outcomes.js';
 import { OutcomeIndex } from '../store/outcome-index.js';
 import { canonical } from './task-hash.js';

@@ -1,4 +1,5 @@
-import { LARGE_ROW_CHARS, PAGE_ROWS, type StoredJob, type StoredRow } from './job-store.js';
+import { LARGE_ROW_CHARS, PAGE_ROWS, type StoredRow } from './job-record.js';
+import type { StoredJob } from './job-store.js';
 
 /** Writes the snapshot of an input, page by page, while it is read. The same rows make the same pages. */
 export class InputPages {

@@ -1,77 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
-import type { FixedCommit } from '../agent/repository.js';
-import type { Counts, JobSpec, JobSummary, Json, KeptRows, ResultRef, RowOutcome } from '../job.js';
+import type { JobSummary, Json, ResultRef, RowOutcome } from '../job.js';
 import type { BlobStore } from './blob-store.js';
-
-/** Rows in a page of the input's snapshot. */
-export const PAGE_ROWS = 500;
-
-/** A row of more JSON text is kept apart from its page, so that a page is some MB at most. */
-export const LARGE_ROW_CHARS = 16_384;
+import {
+  type BatchHeader,
+  type JobRecord,
+  PAGE_ROWS,
+  type PageRow,
+  type StoredRow,
+} from './job-record.js';
+import { RunLogs, type RunNumbers, later, runName } from './run-logs.js';
 
 /** An input that is to be in the store is not. */
 export class NoSuchInput extends Error {
   override name = 'NoSuchInput';
-}
-
-/** A job as its store knows it, written once its snapshot is complete. */
-export interface JobRecord {
-  job_id: string;
-  spec: JobSpec;
-  output_csv_path: string;
-  columns: string[];
-  total: number;
-  /** From what every row starts, where each has a worktree. */
-  isolation?: FixedCommit;
-  /** Where rows of it may have the outcome of an earlier job. */
-  kept?: KeptRecord;
-  /** Begun by workers that encrypt: its items' workflows are named by row number. */
-  encrypted?: true;
-  /** The first run of its workflow; absent where an earlier worker has opened it. */
-  run_id?: string;
-  created_at: string;
-}
-
-/** What a job has been given of earlier jobs. */
-export interface KeptRecord {
-  rows: KeptRows;
-  /** Numbers of batches that are taken for it. */
-  batches: number;
-  /** Whether there are patches. */
-  patches: boolean;
-}
-
-/** A row of the input, as snapshotted. */
-export interface StoredRow {
-  item_id: string;
-  /** The ID column's cell; empty where there is none. */
-  source_id: string;
-  /** Set where it is not to be started: it has the outcome of an earlier job, or was not selected. */
-  kept?: true;
-  /** Where the job has limits by key: hashes, in the order of the limits. */
-  keys?: string[];
-  row: { [column: string]: Json };
-}
-
-/** A row as its page has it, which is all of it but for large ones. */
-export type PageRow = Omit<StoredRow, 'row'> & (Pick<StoredRow, 'row'> | { stored: string });
-
-/** The end of what one run of an agent printed, standard output and error as they came. */
-export interface RunLog {
-  /** 1, and one more for each time that an operator has had the item retried. */
-  generation: number;
-  attempt: number;
-  run: number;
-  text: string;
-}
-
-/** The first line of a batch of outcomes. */
-export interface BatchHeader {
-  at: string;
-  /** The job's counts with this batch. */
-  counts: Counts;
 }
 
 /**
@@ -119,6 +62,7 @@ export class JobStore {
 /** One job's part of the store. */
 export class StoredJob {
   readonly jobId: string;
+  readonly logs: RunLogs;
   readonly #blobs: BlobStore;
   readonly #prefix: string;
 
@@ -126,6 +70,7 @@ export class StoredJob {
     this.#blobs = blobs;
     this.jobId = jobId;
     this.#prefix = `jobs/${jobId}/`;
+    this.logs = new RunLogs(blobs, `${this.#prefix}logs/`);
   }
 
   /** Another job of the same store. */
@@ -230,10 +175,6 @@ export class StoredJob {
     return 'inline' in ref ? ref.inline : this.#kept<Json>(ref.stored);
   }
 
-  async saveLog(run: RunNumbers, log: string): Promise<void> {
-    await this.#put(`logs/${runName(run)}.txt`, log);
-  }
-
   /** @returns the key by which {@link locate} tells where it is. */
   async savePatch(run: RunNumbers, file: string): Promise<string> {
     const key = `patches/${runName(run)}.patch`;
@@ -275,54 +216,6 @@ export class StoredJob {
   /** Where people find what is kept under a key. */
   locate(key: string): string {
     return isLocation(key) ? key : this.#blobs.locate(this.#at(key));
-  }
-
-  /** What the runs of a row printed, first run first. */
-  async logs(rowIndex: number): Promise<RunLog[]> {
-    // Not all of the job's: there are as many as it has had runs.
-    const prefix = `${this.#prefix}logs/${rowIndex}.`;
-    const runs: { generation: number; attempt: number; run: number; key: string }[] = [];
-    for (const key of await this.#blobs.list(prefix)) {
-      const numbers = key.slice(prefix.length).split('.').slice(0, -1).map(Number);
-      const [attempt, run, generation = 1] = numbers;
-      runs.push({ generation, attempt: attempt!, run: run!, key });
-    }
-    runs.sort((a, b) => a.generation - b.generation || a.run - b.run);
-    return Promise.all(
-      runs.map(async ({ generation, attempt, run, key }) => ({
-        generation,
-        attempt,
-        run,
-        text: (await this.#blobs.get(key)) ?? '',
-      })),
-    );
-  }
-
-  /** The last run of each row below `total` that has left a log, for reading those of a whole job. */
-  async lastRuns(total: number): Promise<Map<number, RunNumbers>> {
-    const prefix = `${this.#prefix}logs/`;
-    const last = new Map<number, Required<RunNumbers>>();
-    for (const key of await this.#blobs.list(prefix)) {
-      const numbers = key.slice(prefix.length).split('.').slice(0, -1).map(Number);
-      const [row_index, attempt, run, generation = 1] = numbers as [
-        number,
-        number,
-        number,
-        number?,
-      ];
-      const before = last.get(row_index);
-      const newer =
-        before === undefined ||
-        generation > before.generation ||
-        (generation === before.generation && run > before.run);
-      if (row_index < total && newer) last.set(row_index, { row_index, generation, attempt, run });
-    }
-    return last;
-  }
-
-  /** What one run printed; undefined where it has left no log. */
-  async log(run: RunNumbers): Promise<string | undefined> {
-    return this.#blobs.get(`${this.#prefix}logs/${runName(run)}.txt`);
   }
 
   /** @returns the number of the row with this item ID, or undefined. */
@@ -369,13 +262,6 @@ export class StoredJob {
   }
 }
 
-interface RunNumbers {
-  row_index: number;
-  generation?: number;
-  attempt: number;
-  run: number;
-}
-
 interface SavedResult {
   row_index: number;
   generation?: number;
@@ -385,9 +271,6 @@ interface SavedResult {
 const SHARED = 'jobs/';
 /** Not a key, but where something is: as an output tells it of a patch. */
 const isLocation = (key: string) => /^(\/|[a-z][a-z0-9+.-]*:\/\/)/i.test(key);
-const later = (generation = 1) => (generation === 1 ? [] : [generation]);
-const runName = ({ row_index, generation, attempt, run }: RunNumbers) =>
-  [row_index, attempt, run, ...later(generation)].join('.');
 const number = (n: number) => String(n).padStart(8, '0');
 const pageKey = (page: number) => `pages/${number(page)}.jsonl`;
 const batchKey = (batch: number) => `outcomes/${number(batch)}.jsonl`;

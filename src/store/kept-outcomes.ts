@@ -1,5 +1,6 @@
 import { INLINE_RESULT_BYTES, type KeptRows, type Outcome, type RowOutcome } from '../job.js';
-import type { KeptRecord, StoredJob, StoredRow } from './job-store.js';
+import type { KeptRecord, StoredRow } from './job-record.js';
+import type { StoredJob } from './job-store.js';
 
 /** Rows of a batch: as those of a job that runs, it has to be held. */
 const BATCH_ROWS = 125;
