@@ -1,4 +1,7 @@
-/** The agents of both, which start nothing: they report at once, or after the seconds that an item's ID names. */
+/**
+ * The agents of both, which start nothing: they report at once, or after the seconds that an item's ID names.
+ * Argument: how many of each can run at once (default: 1000, which is what a job can have in flight).
+ */
 import { setTimeout as delay } from 'node:timers/promises';
 import { heartbeat } from '@temporalio/activity';
 import { Client, Connection } from '@temporalio/client';
@@ -11,6 +14,7 @@ const HEARTBEAT_MS = 5000;
 // Ends with the bench, however that ends.
 process.once('disconnect', () => process.exit(1));
 
+const maxConcurrentActivityTaskExecutions = Number(process.argv[2] ?? 1000);
 const address = process.env['TEMPORAL_ADDRESS']!;
 const client = new Client({ connection: await Connection.connect({ address }) });
 const signal = (workflowId: string, name: string, report: object) =>
@@ -41,7 +45,7 @@ const workers = await Promise.all(
     { taskQueue: 'bench-agents', activities: { runAgent } },
     { taskQueue: 'bench-bare-agents', activities: { agent } },
   ].map((worker) =>
-    Worker.create({ connection, maxConcurrentActivityTaskExecutions: 1000, ...worker }),
+    Worker.create({ connection, maxConcurrentActivityTaskExecutions, ...worker }),
   ),
 );
 process.send?.('ready');

@@ -14,6 +14,7 @@ export const SECTIONS = [
   'history',
   'at-once',
   'slots',
+  'agent-slots',
   'codex',
   'growth',
 ] as const;

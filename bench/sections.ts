@@ -23,6 +23,8 @@ export interface Size {
   refill: { rows: number; inFlight: number; note: string }[];
   /** Jobs for slots kept full. */
   full: { rows: number; inFlight: number; seconds: number }[];
+  /** Jobs for the slots of the agents' worker kept full, by rows that wait for one. */
+  agentSlots: { rows: number; slots: number; inFlight: number; seconds: number }[];
 }
 
 export const FULL: Size = {
@@ -43,6 +45,11 @@ export const FULL: Size = {
     { rows: 640, inFlight: 64, seconds: 2 },
     { rows: 2560, inFlight: 256, seconds: 10 },
   ],
+  agentSlots: [
+    { rows: 1280, slots: 32, inFlight: 48, seconds: 2 },
+    { rows: 1280, slots: 64, inFlight: 96, seconds: 2 },
+    { rows: 2560, slots: 256, inFlight: 320, seconds: 10 },
+  ],
 };
 
 /** All kinds of figures, which mean nothing: for the shape of what comes out. */
@@ -59,6 +66,11 @@ export const SHORT: Size = {
   full: [
     { rows: 16, inFlight: 8, seconds: 1 },
     { rows: 24, inFlight: 12, seconds: 2 },
+  ],
+  agentSlots: [
+    { rows: 8, slots: 4, inFlight: 6, seconds: 1 },
+    { rows: 16, slots: 8, inFlight: 12, seconds: 1 },
+    { rows: 24, slots: 12, inFlight: 16, seconds: 2 },
   ],
 };
 
@@ -182,6 +194,21 @@ async function slots(bench: Bench): Promise<void> {
   }
 }
 
+async function agentSlots(bench: Bench): Promise<void> {
+  const { site, size, tell } = bench;
+  for (const { seconds, ...job } of size.agentSlots) {
+    await site.renewAgents(job.slots);
+    const [ours, bare] = await slotsOfBoth(bench, { ...job, seconds: [seconds] });
+    tell({
+      what: `slots of a host kept full, ${job.slots} agents of ${seconds} s with ${job.inFlight} rows in flight, of the ideal`,
+      target: '≥ 0.95',
+      value: ours((use) => use.ofIdeal),
+      detail: ofBare(bare((use) => use.ofIdeal)),
+    });
+  }
+  await site.renewAgents();
+}
+
 /** Medians of ours and of the bare minimum, which tells what the machine can do at all. */
 async function slotsOfBoth(bench: Bench, job: SlotJob) {
   const pairs = await repeated(bench, async () => {
@@ -296,6 +323,7 @@ export const MEASURES: Record<Section, (bench: Bench) => Promise<void>> = {
   history,
   'at-once': atOnce,
   slots,
+  'agent-slots': agentSlots,
   codex,
   growth,
 };

@@ -42,13 +42,12 @@ export class BenchSite {
     const server = await DevServer.start(folder);
     const site = new BenchSite(folder, server, await server.client());
     try {
-      const [, bare, agents] = await Promise.all([
+      const [, bare] = await Promise.all([
         site.renewWorker(),
         Running.start('bare/worker.ts', [], site.env),
-        Running.start('agents.ts', [], site.env),
+        site.renewAgents(),
       ]);
       site.#bare = bare;
-      site.#agents = agents;
       return site;
     } catch (error) {
       await site.close();
@@ -86,6 +85,13 @@ export class BenchSite {
     await this.#worker?.end();
     const args = ['worker', '--role', 'workflows'];
     this.#worker = await Running.start('../dist/cli/main.js', args, this.env);
+  }
+
+  /** Has another process for the agents of both. */
+  async renewAgents(slots?: number): Promise<void> {
+    await this.#agents?.end();
+    const args = slots === undefined ? [] : [String(slots)];
+    this.#agents = await Running.start('agents.ts', args, this.env);
   }
 
   /** Waits for what its processes do: not for ever, nor for one that has ended. */

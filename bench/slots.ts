@@ -19,6 +19,8 @@ const LIST_MS = 60_000;
 export interface SlotJob extends BenchJob {
   /** What they take, by turns. */
   seconds: number[];
+  /** How many can run at once; by default all that are in flight. */
+  slots?: number;
 }
 
 export async function ourSlots(site: BenchSite, job: SlotJob): Promise<SlotUse> {
@@ -52,7 +54,7 @@ async function slotUse(
   const agentSeconds = sum(Array.from({ length: job.rows }, (_, row) => taken(job, row)));
   const took = (ends.at(-1)! - starts[0]!) / 1000;
   return {
-    ofIdeal: agentSeconds / job.inFlight / took,
+    ofIdeal: agentSeconds / (job.slots ?? job.inFlight) / took,
     refillP50: percentile(empty, 0.5),
     refillP99: percentile(empty, 0.99),
     meanInFlight: meanInFlight(starts, ends, job.inFlight) / job.inFlight,
