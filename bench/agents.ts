@@ -44,9 +44,7 @@ const workers = await Promise.all(
   [
     { taskQueue: 'bench-agents', activities: { runAgent } },
     { taskQueue: 'bench-bare-agents', activities: { agent } },
-  ].map((worker) =>
-    Worker.create({ connection, maxConcurrentActivityTaskExecutions, ...worker }),
-  ),
+  ].map((worker) => Worker.create({ connection, maxConcurrentActivityTaskExecutions, ...worker })),
 );
 process.send?.('ready');
 await Promise.all(workers.map((worker) => worker.run()));
