@@ -408,7 +408,13 @@ describe('rerun', { concurrency: 4 }, () => {
       'a completed first by-command',
       'b completed other own',
     ]);
+    const tooMany = join(workshop.folder, 'too-many.txt');
+    await writeFile(tooMany, 'a\n'.repeat(10_001));
     for (const [args, message] of [
+      [
+        [first.jobId, '--ids', tooMany],
+        /too-many.txt has 10001 IDs, and 10000 at most can be named/,
+      ],
       [['missing/out.csv'], /missing\/out.csv: there is no such file/],
       [[output, '--failed'], /--instruction TEXT or --instruction-file/],
       [[first.jobId, '--where', 'team'], /--where: "team" is not COLUMN=VALUE/],

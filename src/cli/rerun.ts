@@ -3,7 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { RerunStatus, RowSelection } from '../client.js';
-import { RERUN_STATUSES, jobIdProblem } from '../job.js';
+import { MAX_SELECTED_IDS, RERUN_STATUSES, jobIdProblem } from '../job.js';
 import { EXIT_CODES_HELP, UsageError } from './errors.js';
 import { answerJson, note } from './output.js';
 import { type RunOptions, requireDashes, startJob, startOptions, startSpec } from './run.js';
@@ -49,7 +49,10 @@ export function addRerun(program: Command): void {
       'of these, rows with this cell; may be repeated',
       (cell: string, cells: string[] | undefined) => [...(cells ?? []), cell],
     )
-    .option('--ids <file>', 'of these, items whose IDs are in a file, one a line');
+    .option(
+      '--ids <file>',
+      `of these, items whose IDs are in a file, one a line, ${MAX_SELECTED_IDS} at most`,
+    );
   startOptions(command)
     .addHelpText('after', EXAMPLES)
     .showHelpAfterError('More: agent-jobs rerun --help')
@@ -176,5 +179,9 @@ async function readIds(file: string): Promise<string[]> {
   }
   const ids = text.split(/\r?\n/).filter((line) => line.trim() !== '');
   if (ids.length === 0) throw new UsageError(`--ids: ${file} has no IDs`);
+  if (ids.length > MAX_SELECTED_IDS) {
+    const some = `--ids: ${file} has ${ids.length} IDs, and ${MAX_SELECTED_IDS} at most can be named`;
+    throw new UsageError(`${some}: name rows by --where, or rerun in several steps`);
+  }
   return ids;
 }

@@ -1,3 +1,4 @@
+/** The shapes of what a job keeps. */
 import type { FixedCommit } from '../agent/repository.js';
 import type { Counts, JobSpec, Json, KeptRows } from '../job.js';
 
