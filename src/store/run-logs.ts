@@ -10,10 +10,7 @@ export interface RunNumbers {
 }
 
 /** The end of what one run of an agent printed, standard output and error as they came. */
-export interface RunLog {
-  generation: number;
-  attempt: number;
-  run: number;
+export interface RunLog extends Required<Omit<RunNumbers, 'row_index'>> {
   text: string;
 }
 
