@@ -168,6 +168,16 @@ test('what else somebody completes by hand is asked for again', async () => {
   });
 });
 
+/** An item without its job, and, until there is a worker, without one. */
+function startItem(taskQueue: string) {
+  const input = {
+    ...{ job_id: taskQueue, store_id: 's', item_id: 'a', row_index: 0, agent: { kind: 'process' } },
+    limits: { ...DEFAULT_LIMITS, exit_grace_seconds: 0.1 },
+  };
+  const workflowId = itemWorkflowId(taskQueue, 'a');
+  return site.client.workflow.start(ITEM_WORKFLOW, { workflowId, taskQueue, args: [input] });
+}
+
 /** So many junk signals as the server takes, and one more that it refuses. */
 async function flood(workflowId: string): Promise<void> {
   const item = handleOf(workflowId);
@@ -193,15 +203,7 @@ async function flood(workflowId: string): Promise<void> {
 
 test(`a report behind ${MAX_SIGNALS - 1} junk signals that waited for a worker counts`, async () => {
   const taskQueue = `behind-${randomUUID()}`;
-  const input = {
-    ...{ job_id: taskQueue, store_id: 's', item_id: 'a', row_index: 0, agent: { kind: 'process' } },
-    limits: { ...DEFAULT_LIMITS, exit_grace_seconds: 0.1 },
-  };
-  const item = await site.client.workflow.start(ITEM_WORKFLOW, {
-    workflowId: itemWorkflowId(taskQueue, 'a'),
-    taskQueue,
-    args: [input],
-  });
+  const item = await startItem(taskQueue);
   let left = MAX_SIGNALS - 1;
   const send = async () => {
     while (left-- > 0) await item.signal(reportSignal, 'junk');
@@ -249,6 +251,11 @@ test('an external item that was flooded takes reports by update, then ends at it
   assert.deepEqual(await report('by-update', 1), { accepted: true });
 
   const silent = handleOf(itemWorkflowId(job.jobId, 'silent'));
+  // In a flood, workflow tasks may fail, and updates be refused until one does not.
+  await until('silent is idle', async () => {
+    const { raw } = await silent.describe();
+    return !raw.pendingWorkflowTask;
+  });
   for (let n = 0; n < MAX_UPDATES; n += 1) {
     const answer = await silent.executeUpdate(reportUpdate, { args: ['junk'] });
     assert.equal(answer.accepted, false);
@@ -269,6 +276,32 @@ test('an external item that was flooded takes reports by update, then ends at it
     ),
     failures[0].last_error,
   );
+});
+
+test('a report waits for an item whose workflow tasks fail, though the server takes no more signals', async () => {
+  const taskQueue = `unready-${randomUUID()}`;
+  const item = await startItem(taskQueue);
+  await flood(item.workflowId);
+  // From the third attempt on, the server refuses updates until one succeeds.
+  for (let attempt = 1; attempt < 3; attempt += 1) {
+    const polled = { namespace: 'default', taskQueue: { name: taskQueue, kind: 1 } };
+    const { taskToken } = await site.client.withDeadline(Date.now() + 60_000, () =>
+      site.client.workflowService.pollWorkflowTaskQueue(polled),
+    );
+    await site.client.workflowService.respondWorkflowTaskFailed({
+      namespace: 'default',
+      taskToken,
+    });
+  }
+  await assert.rejects(item.executeUpdate(reportUpdate, { args: ['junk'] }), ({ cause }: Error) => {
+    assert.match(String(cause), /due to Workflow Task in failed state/);
+    return true;
+  });
+  const answer = site.jobs.report({ job_id: taskQueue, item_id: 'a', result: 1 });
+  const worker = await site.worker({ taskQueue });
+  assert.deepEqual(await answer, { accepted: true });
+  assert.equal(((await item.result()) as Outcome).status, 'completed');
+  worker.shutdown();
 });
 
 test('beyond the updates that the server takes, a report goes as a signal and is answered', async () => {

@@ -1,16 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   ApplicationFailure,
   type Client,
   WorkflowUpdateFailedError,
   WorkflowUpdateRPCTimeoutOrCancelledError,
-  isGrpcServiceError,
 } from '@temporalio/client';
 import type { UpdateDefinition } from '@temporalio/common';
 import type { ControlAnswer } from '../job.js';
 import { REQUEST_REFUSED_FAILURE } from '../messages.js';
 import { decoded } from './decoded.js';
+import { FAILED_PRECONDITION, type Refusal, refusal, untilPassedOn } from './passed-on.js';
 
 /** What was asked of a job is not granted, and nothing was changed. */
 export class ControlRefused extends Error {
@@ -23,8 +22,6 @@ export class JobUnattended extends Error {
 }
 
 const TIMEOUT_MS = 30_000;
-const FIRST_BACKOFF_MS = 50;
-const MAX_BACKOFF_MS = 1000;
 
 /**
  * gRPC codes of a server that has not passed the request on, and may the next time: the job is just
@@ -32,7 +29,7 @@ const MAX_BACKOFF_MS = 1000;
  */
 const NOT_NOW = new Set([
   8, // RESOURCE_EXHAUSTED
-  9, // FAILED_PRECONDITION
+  FAILED_PRECONDITION,
   10, // ABORTED
   14, // UNAVAILABLE
 ]);
@@ -63,31 +60,27 @@ async function answerOf(
   // One request, however often it is sent.
   const updateId = randomUUID();
   const handle = client.workflow.getHandle(jobId);
-  for (let backoffMs = FIRST_BACKOFF_MS; ; backoffMs = Math.min(2 * backoffMs, MAX_BACKOFF_MS)) {
-    try {
-      return await client.withDeadline(deadline, () =>
+  try {
+    return await untilPassedOn(deadline, isNotNow, () =>
+      client.withDeadline(deadline, () =>
         handle.executeUpdate(update, { args: [message], updateId }),
-      );
-    } catch (error) {
-      const over = Date.now() + backoffMs > deadline;
-      if (over || notNow(error) === undefined) throw asControlError(error, jobId);
-    }
-    await delay(backoffMs);
+      ),
+    );
+  } catch (error) {
+    throw asControlError(error, jobId);
   }
 }
 
-/** Why the server has not passed the request on, where it may the next time. */
-function notNow(error: unknown): string | undefined {
-  const cause = error instanceof Error ? error.cause : undefined;
-  return isGrpcServiceError(cause) && NOT_NOW.has(cause.code) ? cause.details : undefined;
+function isNotNow({ code }: Refusal): boolean {
+  return NOT_NOW.has(code);
 }
 
 function asControlError(error: unknown, jobId: string): unknown {
   const within = `within ${TIMEOUT_MS / 1000} s`;
-  const why = notNow(error);
-  if (why !== undefined) {
+  const refused = refusal(error);
+  if (refused !== undefined && isNotNow(refused)) {
     return new JobUnattended(
-      `the server has not passed on what was asked of job ${jobId} (${why}) ${within}, and nothing was changed. Ask again later`,
+      `the server has not passed on what was asked of job ${jobId} (${refused.details}) ${within}, and nothing was changed. Ask again later`,
       { cause: error },
     );
   }
