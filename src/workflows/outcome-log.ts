@@ -6,12 +6,10 @@ import type { JobState } from './job-state.js';
 
 const { appendOutcomes } = briefly;
 
-/** An outcome is some 6 KiB at most, a payload 2 MB. */
+/** Outcomes of one write, for which no others are waited for: one is some 6 KiB at most, a payload 2 MB. */
 const MAX_BATCH = 128;
-/** Outcomes that are worth a write of their own. */
-const FULL_BATCH = 64;
 /** The longest that an outcome waits for others to be written with it. */
-const FLUSH_AFTER = '2 seconds';
+const FLUSH_AFTER = '4 seconds';
 /** Outcomes that may wait before no more rows are started: the store cannot be written. */
 const MAX_BACKLOG = 1000;
 
@@ -61,7 +59,7 @@ export class OutcomeLog {
   }
 
   #schedule(): void {
-    if (this.#waiting.length >= FULL_BATCH) {
+    if (this.#waiting.length >= MAX_BATCH) {
       this.#writing ??= this.#write();
     } else if (this.#waiting.length > 0 && !this.#flushPending) {
       this.#flushPending = true;
