@@ -73,16 +73,20 @@ export async function replayed<T>(
     for (;;) {
       for (const id of workflowIds) {
         const failure = await failedTask(client, id);
+        done.signal.throwIfAborted();
         if (failure !== undefined)
           throw new Error(`${id} does not go on: ${failure}\n${WHAT_TO_DO}`);
       }
       await delay(500, undefined, { signal: done.signal });
     }
   };
+  const watch = failed();
   try {
-    return await Promise.race([wanted, failed()]);
+    return await Promise.race([wanted, watch]);
   } finally {
     done.abort();
+    // A call that is under way when the client closes is made again on the closed connection, and throws.
+    await watch.catch(() => {});
   }
 }
 
