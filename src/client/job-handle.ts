@@ -43,6 +43,7 @@ import {
 } from './job-items.js';
 import { lastLines } from './last-lines.js';
 import { JobNotFound, type JobStatus, jobStatus } from './job-status.js';
+import { isSlow, untilPassedOn } from './passed-on.js';
 import { type Projection, projection } from './projection.js';
 import { writeReportPage } from './report-page.js';
 
@@ -87,7 +88,7 @@ export class JobHandle {
     const left = new AbortController();
     const closed = new AbortController();
     let failure: unknown;
-    const wait = this.#client.withAbortSignal(left.signal, () => this.#handle().result());
+    const wait = this.#client.withAbortSignal(left.signal, () => this.#workflowResult());
     wait
       .catch((error: unknown) => {
         const end = error instanceof WorkflowFailedError || error instanceof WorkflowNotFoundError;
@@ -131,10 +132,9 @@ export class JobHandle {
   }
 
   async #end(): Promise<JobSummary> {
-    const handle = this.#handle();
     const what = `the summary of job ${this.jobId}`;
     try {
-      return decoded<JobSummary>(what, await handle.result());
+      return decoded<JobSummary>(what, await this.#workflowResult());
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) return this.#storedSummary();
       if (!(error instanceof WorkflowFailedError)) throw error;
@@ -144,13 +144,17 @@ export class JobHandle {
         const summary = asSummary(decoded(what, cause.details?.[0]));
         if (summary !== undefined) return summary;
       }
-      const { memo } = await handle.describe();
+      const { memo } = await this.#handle().describe();
       const summary = asSummary(decoded(what, memo?.[SUMMARY_MEMO]));
       if (summary !== undefined) return summary;
       throw new JobTerminated(
         `job ${this.jobId} has no end of its own: ${cause?.message ?? error.message}`,
       );
     }
+  }
+
+  async #workflowResult(): Promise<unknown> {
+    return untilPassedOn(Infinity, isSlow, () => this.#handle().result());
   }
 
   /** Starts no more rows, and lets those that run end; also where no worker runs just now. */

@@ -6,6 +6,8 @@ const MAX_BACKOFF_MS = 1000;
 
 /** gRPC: the workflow's last task failed, it is just continuing as new, or it has had as many updates as it may. */
 export const FAILED_PRECONDITION = 9;
+const DEADLINE_EXCEEDED = 4;
+const RESOURCE_EXHAUSTED = 8;
 
 export interface Refusal {
   /** Of gRPC. */
@@ -41,4 +43,13 @@ export async function untilPassedOn<T>(
     }
     await delay(backoffMs);
   }
+}
+
+/**
+ * Whether the server itself was too slow: a caller whose own deadline is over is told so in other words. One of
+ * the polls that make up a long wait may be, which says nothing of what is waited for.
+ */
+export function isSlow({ code, details }: Refusal): boolean {
+  const outOfTime = code === DEADLINE_EXCEEDED && details.startsWith('context deadline');
+  return outOfTime || code === RESOURCE_EXHAUSTED;
 }
