@@ -87,12 +87,18 @@ async function measure(section: Section): Promise<void> {
     await results.keep(section, soFar());
   } catch (error) {
     failed = true;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = whatFailed(error);
     console.error(`${section} failed: ${reason}`);
     await results.keep(section, { ...soFar(), failure: clip(reason.replaceAll('\n', ' '), 300) });
     // What it has left running is not to be measured with the next.
     await closed();
   }
+}
+
+/** With its cause: the client tells in that what the server said. */
+function whatFailed(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}: ${whatFailed(error.cause)}`;
 }
 
 function sectionsOf(only: string | undefined): Section[] {
