@@ -9,7 +9,13 @@ import type { UpdateDefinition } from '@temporalio/common';
 import type { ControlAnswer } from '../job.js';
 import { REQUEST_REFUSED_FAILURE } from '../messages.js';
 import { decoded } from './decoded.js';
-import { FAILED_PRECONDITION, type Refusal, refusal, untilPassedOn } from './passed-on.js';
+import {
+  FAILED_PRECONDITION,
+  RESOURCE_EXHAUSTED,
+  type Refusal,
+  refusal,
+  untilPassedOn,
+} from './passed-on.js';
 
 /** What was asked of a job is not granted, and nothing was changed. */
 export class ControlRefused extends Error {
@@ -28,7 +34,7 @@ const TIMEOUT_MS = 30_000;
  * continuing as new, or is asked for more at once, or in one of its runs, than the server takes.
  */
 const NOT_NOW = new Set([
-  8, // RESOURCE_EXHAUSTED
+  RESOURCE_EXHAUSTED,
   FAILED_PRECONDITION,
   10, // ABORTED
   14, // UNAVAILABLE

@@ -7,7 +7,7 @@ const MAX_BACKOFF_MS = 1000;
 /** gRPC: the workflow's last task failed, it is just continuing as new, or it has had as many updates as it may. */
 export const FAILED_PRECONDITION = 9;
 const DEADLINE_EXCEEDED = 4;
-const RESOURCE_EXHAUSTED = 8;
+export const RESOURCE_EXHAUSTED = 8;
 
 export interface Refusal {
   /** Of gRPC. */
