@@ -6,8 +6,8 @@ import { workflowInfo } from '@temporalio/workflow';
  * takes over, and within the ten seconds of a workflow task, whatever else the machine is doing.
  */
 const MAX_EVENTS = 1500;
-/** Events for which it may be put off. */
-const MAX_PUT_OFF = 1000;
+/** Events for which it may be put off, with which no history has 10,000. */
+const MAX_PUT_OFF = 4000;
 
 /**
  * When a job tries to continue as new.
@@ -15,7 +15,8 @@ const MAX_PUT_OFF = 1000;
  * The server refuses where something has come since the workflow task began, and then has the whole
  * history replayed. With items ending all the time, a job that insisted would be refused until its
  * window has run empty. So it is tried at moments when nothing else has come, with slots kept full
- * between one try and the next, and insisted upon only when it has been put off for long.
+ * between one try and the next, and insisted upon only when it has been put off for long. The task after a
+ * refusal has that in it which came, and takes as long as the replay: it is not the one for another try.
  */
 export class Renewal {
   readonly #settings: { max_concurrency: number };
