@@ -4,6 +4,7 @@ import { percentile, sum } from './statistics.js';
 
 /** How well a job kept its slots full. */
 export interface SlotUse {
+  rowsPerSecond: number;
   /** The time that it would have taken with no slot ever empty, over the time that it took. */
   ofIdeal: number;
   /** Milliseconds from the end of an item to the start of the one that takes its slot. */
@@ -54,6 +55,7 @@ async function slotUse(
   const agentSeconds = sum(Array.from({ length: job.rows }, (_, row) => taken(job, row)));
   const took = (ends.at(-1)! - starts[0]!) / 1000;
   return {
+    rowsPerSecond: job.rows / took,
     ofIdeal: agentSeconds / (job.slots ?? job.inFlight) / took,
     refillP50: percentile(empty, 0.5),
     refillP99: percentile(empty, 0.99),

@@ -19,7 +19,6 @@ import {
 import { budgetSpent } from './budget.js';
 import type { QuotaState } from './quota-breaker.js';
 import type { ItemName } from '../messages.js';
-
 import type { PoolState } from './pool-gate.js';
 
 /**
