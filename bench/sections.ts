@@ -174,7 +174,7 @@ async function slots(bench: Bench): Promise<void> {
   const { size, tell } = bench;
   for (const { note, ...job } of size.refill) {
     const [ours, bare] = await slotsOfBoth(bench, { ...job, seconds: FROM_1_TO_3_SECONDS });
-    const rows = (of: typeof ours) => `${of((use) => use.rowsPerSecond).toFixed(1)} rows/s`;
+    const speed = (of: typeof ours) => `${of((use) => use.rowsPerSecond).toFixed(1)} rows/s`;
     const times = (of: typeof ours) =>
       `p50 ${of((use) => use.refillP50)} ms, p99 ${of((use) => use.refillP99)} ms`;
     tell({
@@ -187,7 +187,7 @@ async function slots(bench: Bench): Promise<void> {
       what: `mean in flight, of ${job.inFlight}, the same${note}`,
       target: '≥ 0.95',
       value: ours((use) => use.meanInFlight),
-      detail: `at ${rows(ours)}; ${ofBare(bare((use) => use.meanInFlight))} at ${rows(bare)}`,
+      detail: `at ${speed(ours)}; ${ofBare(bare((use) => use.meanInFlight))} at ${speed(bare)}`,
     });
   }
   for (const { seconds, ...job } of size.full) {

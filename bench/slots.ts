@@ -4,6 +4,7 @@ import { percentile, sum } from './statistics.js';
 
 /** How well a job kept its slots full. */
 export interface SlotUse {
+  /** Of the whole job. */
   rowsPerSecond: number;
   /** The time that it would have taken with no slot ever empty, over the time that it took. */
   ofIdeal: number;
