@@ -16,8 +16,10 @@ readonly DYNAMIC_CONFIG=(
   'history.transferProcessorUpdateAckInterval="1s"'
   'history.visibilityProcessorUpdateAckInterval="1s"'
   # A child is started under its parent's lock, one after the other. Those that wait for longer than
-  # the default of 0.5 s are begun again, at the server's cost.
-  'history.cacheNonUserContextLockTimeout="5s"'
+  # the default of 0.5 s are begun again, at the server's cost. A task as a whole has 3 s: one that has
+  # waited for longer than this has no time left to write, and after a write that is cut off, the server
+  # reads its shard again and refuses all calls meanwhile ("shard status unknown").
+  'history.cacheNonUserContextLockTimeout="2s"'
   # With four partitions, the default, tasks and polls that do not meet are forwarded.
   matching.numTaskqueueReadPartitions=1
   matching.numTaskqueueWritePartitions=1
