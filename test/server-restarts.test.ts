@@ -1,5 +1,6 @@
 /**
- * A server that is killed, or away: rows wait for it, and none is lost or taken for failed.
+ * A server that is killed, or away: rows wait for it, and none is lost or taken for failed. One that is
+ * asked for much at once stays there.
  * AGENT_JOBS_LONG=1 has it away for 60 s instead of 20.
  */
 import assert from 'node:assert/strict';
@@ -99,5 +100,18 @@ describe('a server', { concurrency: true }, () => {
     await assertAllCompleted((await jobs()).job('job'), 8);
     t.diagnostic(`${(await starts.read()).length} agents were started for 8 rows`);
     assert.equal((await starts.read()).length, 8);
+  });
+
+  // It starts them one after the other, and gives up a task after 3 s. A write that is cut off by that
+  // has it read its shard again; all calls are refused meanwhile.
+  it('that is asked for 1,000 children at once answers throughout', async () => {
+    const { server, start } = await place();
+    const spec = { agent: { external: true }, max_concurrency: 1000 } as const;
+    const job = await start(rowsOf(1000, String), spec);
+    const allRun = async () => (await job.status()).running === 1000;
+    await until('all items are in flight', allRun, 240_000);
+    await job.cancel();
+    await job.result();
+    assert.doesNotMatch(server.log, /Persistent store operation Failure/);
   });
 });

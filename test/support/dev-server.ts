@@ -11,6 +11,7 @@ export class DevServer {
   readonly address: string;
   readonly #env: NodeJS.ProcessEnv;
   #process: ChildProcess | undefined;
+  #log = '';
 
   static async start(folder: string): Promise<DevServer> {
     const server = new DevServer(folder, await freePort(), await freePort());
@@ -36,11 +37,12 @@ export class DevServer {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     this.#process = server;
-    let said = '';
-    server.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+    const before = this.#log.length;
+    server.stderr.setEncoding('utf8').on('data', (text: string) => (this.#log += text));
     await until(
       'the server serves',
       () => {
+        const said = this.#log.slice(before);
         if (server.exitCode !== null) throw new Error(`the server has ended: ${said}`);
         return said.includes('The Temporal server serves.');
       },
@@ -51,6 +53,11 @@ export class DevServer {
   /** Its process: the script becomes the server. */
   get pid(): number {
     return this.#process!.pid!;
+  }
+
+  /** What it has said so far, with its warnings, over all its starts. */
+  get log(): string {
+    return this.#log;
   }
 
   /** `kill -9`; returns when it is gone. */
