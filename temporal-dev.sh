@@ -7,10 +7,6 @@ readonly CLI_VERSION=1.5.1
 readonly RETENTION_HOURS=720 # 30 days
 readonly SEARCH_ATTRIBUTES=(AgentJobId=Keyword AgentJobVerdict=Keyword)
 readonly DYNAMIC_CONFIG=(
-  # The server has one history shard, which hands on what workflows ask for (a child, an activity, a
-  # workflow task) 20 times a second by default: a row takes five such steps, of up to 50 ms each. More
-  # often than this starts rows sooner, and costs jobs workflow tasks: docs/architecture.md has figures.
-  history.transferProcessorMaxPollRPS=23
   # All tasks since the last checkpoint, done or not, are looked through for each new range of them: at
   # 27 rows per second, with 30 s between checkpoints by default, 17 % of the server's time; so, 1 %.
   'history.transferProcessorUpdateAckInterval="1s"'

@@ -39,7 +39,7 @@ export const FULL: Size = {
   refill: [
     { rows: 2000, inFlight: 256, note: '' },
     {
-      rows: 1000,
+      rows: 600,
       inFlight: 32,
       note: ', in addition, for it asks for rows that two cores can serve',
     },
@@ -49,8 +49,8 @@ export const FULL: Size = {
     { rows: 2560, inFlight: 256, seconds: 10 },
   ],
   agentSlots: [
-    { rows: 1280, slots: 32, inFlight: 48, seconds: 2 },
-    { rows: 1280, slots: 64, inFlight: 96, seconds: 2 },
+    { rows: 640, slots: 32, inFlight: 48, seconds: 2 },
+    { rows: 640, slots: 64, inFlight: 96, seconds: 2 },
     { rows: 2560, slots: 256, inFlight: 320, seconds: 10 },
   ],
 };
