@@ -82,6 +82,13 @@ const { exportResults } = proxyActivities<ControlActivities>({
 const CANCEL_TIMEOUT = '60 seconds';
 
 /**
+ * Items that are asked for at a time. The server starts the children of one workflow one after the other, and the
+ * job's next workflow task waits behind them: behind 64, on a busy machine, for so long that it is taken from the
+ * worker that knows the job, and the job is replayed.
+ */
+const MAX_STARTING = 16;
+
+/**
  * One job: opens the input, keeps up to `max_concurrency` items in flight, and writes the output.
  *
  * @param input a {@link JobSpec} or {@link RerunSpec}; null in a run that continues an earlier one.
@@ -113,7 +120,8 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
   const pause = () => job.paused ?? quotaPause(job, Date.now());
   const pool = new PoolGate(jobId, job, onChange);
   const concurrency = { room: (running: number) => job.settings.max_concurrency - running };
-  const gates = [concurrency, new RateGate(job), pool, breaker, budget, sampling];
+  const starting = { room: () => MAX_STARTING - (opened?.items.starting ?? 0) };
+  const gates = [concurrency, starting, new RateGate(job), pool, breaker, budget, sampling];
   const admission = new Admission(gates, onChange);
   const progress = () => {
     const running = opened?.items.size ?? 0;
