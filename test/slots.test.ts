@@ -60,22 +60,3 @@ test('a slot is refilled as its row settles, while another row goes on', async (
   await site.file('gate', '');
   assert.equal((await job.result()).verdict, 'succeeded');
 });
-
-test('a job asks for 16 items at a time, and for more as those have started', async () => {
-  await site.worker();
-  const rows = Object.fromEntries(Array.from({ length: 40 }, (_, n) => [`r${n}`, []]));
-  const external = { agent: { external: true as const }, max_concurrency: 40 };
-  const job = await site.jobs.start(await site.spec(rows, external));
-  await until('all items run', async () => (await job.status()).running === 40);
-  const { events } = await site.client.workflow.getHandle(job.jobId).fetchHistory();
-  let waiting = 0;
-  const most = Math.max(
-    ...events!.map((event) => {
-      if (event.startChildWorkflowExecutionInitiatedEventAttributes) waiting += 1;
-      if (event.childWorkflowExecutionStartedEventAttributes) waiting -= 1;
-      return waiting;
-    }),
-  );
-  await job.cancel();
-  assert.equal(most, 16);
-});

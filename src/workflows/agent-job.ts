@@ -68,6 +68,7 @@ import { RateGate } from './rate-gate.js';
 import { Renewal } from './renewal.js';
 import { type Row, RowSource } from './row-source.js';
 import { SampleGate } from './sample.js';
+import { StartGate } from './start-gate.js';
 import { intolerable } from './tolerance.js';
 
 const { openInput } = atLength;
@@ -80,13 +81,6 @@ const { exportResults } = proxyActivities<ControlActivities>({
 
 /** Items that are asked for are given so long to end when their job is cancelled. */
 const CANCEL_TIMEOUT = '60 seconds';
-
-/**
- * Items that are asked for at a time. The server starts the children of one workflow one after the other, and the
- * job's next workflow task waits behind them: behind 64, on a busy machine, for so long that it is taken from the
- * worker that knows the job, and the job is replayed.
- */
-const MAX_STARTING = 16;
 
 /**
  * One job: opens the input, keeps up to `max_concurrency` items in flight, and writes the output.
@@ -120,7 +114,7 @@ export async function agentJob(input: unknown, left?: JobState): Promise<JobSumm
   const pause = () => job.paused ?? quotaPause(job, Date.now());
   const pool = new PoolGate(jobId, job, onChange);
   const concurrency = { room: (running: number) => job.settings.max_concurrency - running };
-  const starting = { room: () => MAX_STARTING - (opened?.items.starting ?? 0) };
+  const starting = new StartGate(() => opened?.items.starting ?? 0);
   const gates = [concurrency, starting, new RateGate(job), pool, breaker, budget, sampling];
   const admission = new Admission(gates, onChange);
   const progress = () => {

@@ -9,7 +9,7 @@ const { appendOutcomes } = briefly;
 /** Outcomes of one write, for which no others are waited for: one is some 6 KiB at most, a payload 2 MB. */
 const MAX_BATCH = 128;
 /** The longest that an outcome waits for others to be written with it. */
-const FLUSH_AFTER = '4 seconds';
+const FLUSH_AFTER = '10 seconds';
 /** Outcomes that may wait before no more rows are started: the store cannot be written. */
 const MAX_BACKLOG = 1000;
 

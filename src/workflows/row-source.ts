@@ -6,11 +6,8 @@ import { KeyedLimits } from './keyed-limits.js';
 
 const { listItems, listItemsToStart, itemIds } = briefly;
 
-/**
- * Items fetched at once: at most some 40 KB of history. They may all be started in one workflow task; when
- * those were 500, the dev server broke down in three of three measurements of 1,000 items at once.
- */
-const PAGE = 200;
+/** Items fetched at once, as many as a page of the input has: some 100 KB of history. */
+const PAGE = 500;
 /** Items asked for by their rows at once: some 100 KB. */
 const MAX_IDENTIFIED = 500;
 /** Rows passed over at a time, since their limits are reached; then the job waits. */
